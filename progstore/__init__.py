@@ -1,0 +1,134 @@
+"""Durable progress: wrap a loop in `progstore.track()`, and what ran, how far it came and how it ended is kept."""
+
+from progstore._version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from progstore.adapters.callables import tracked
+    from progstore.adapters.futures import as_completed, map  # noqa: A004  # as executors call it
+    from progstore.config import configure
+    from progstore.errors import (
+        BadFilter,
+        BadQuery,
+        BadValue,
+        MissingExtra,
+        NotFound,
+        ProgstoreError,
+        StillRunning,
+        StoreBusy,
+        StoreDamaged,
+        StoreError,
+        StoreNotFound,
+        StoreTooNew,
+    )
+    from progstore.live.recorder import flush
+    from progstore.live.session import Session, session
+    from progstore.live.task import Task, current, track
+    from progstore.store.store import Store, open_store
+    from progstore.values import (
+        EventView,
+        Filter,
+        HistoryView,
+        Life,
+        Page,
+        PruneReport,
+        QueryResult,
+        SessionView,
+        Status,
+        TaskView,
+        Verdict,
+    )
+
+# Where each public name lives; a module is imported when one of its names is first used, for importing all of them
+# takes longer than many a job.
+_HOMES = {
+    "BadFilter": "errors",
+    "BadQuery": "errors",
+    "BadValue": "errors",
+    "EventView": "values",
+    "Filter": "values",
+    "HistoryView": "values",
+    "Life": "values",
+    "MissingExtra": "errors",
+    "NotFound": "errors",
+    "Page": "values",
+    "ProgstoreError": "errors",
+    "PruneReport": "values",
+    "QueryResult": "values",
+    "Session": "live.session",
+    "SessionView": "values",
+    "Status": "values",
+    "StillRunning": "errors",
+    "Store": "store.store",
+    "StoreBusy": "errors",
+    "StoreDamaged": "errors",
+    "StoreError": "errors",
+    "StoreNotFound": "errors",
+    "StoreTooNew": "errors",
+    "Task": "live.task",
+    "TaskView": "values",
+    "Verdict": "values",
+    "as_completed": "adapters.futures",
+    "configure": "config",
+    "current": "live.task",
+    "flush": "live.recorder",
+    "map": "adapters.futures",
+    "open_store": "store.store",
+    "session": "live.session",
+    "track": "live.task",
+    "tracked": "adapters.callables",
+}
+
+__all__ = [
+    "BadFilter",
+    "BadQuery",
+    "BadValue",
+    "EventView",
+    "Filter",
+    "HistoryView",
+    "Life",
+    "MissingExtra",
+    "NotFound",
+    "Page",
+    "ProgstoreError",
+    "PruneReport",
+    "QueryResult",
+    "Session",
+    "SessionView",
+    "Status",
+    "StillRunning",
+    "Store",
+    "StoreBusy",
+    "StoreDamaged",
+    "StoreError",
+    "StoreNotFound",
+    "StoreTooNew",
+    "Task",
+    "TaskView",
+    "Verdict",
+    "__version__",
+    "as_completed",
+    "configure",
+    "current",
+    "flush",
+    "map",
+    "open_store",
+    "session",
+    "track",
+    "tracked",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'progstore' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"progstore.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""What runs in this process: loops are counted, tasks and sessions live, the recorder writes them down."""

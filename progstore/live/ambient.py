@@ -1,0 +1,149 @@
+"""Which session a new task belongs to, where nobody said.
+
+In order: the keyword, the context's `session()`, the only open one of the process, the one that this process was
+started in, else the ambient session, made on first use and named for the script, module or notebook.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from progstore import config
+from progstore.live import context, identity
+from progstore.live.recorder import recorder
+from progstore.live.state import SessionState
+
+_open_blocks: list[SessionState] = []
+_named: dict[tuple[str | None, str], SessionState] = {}
+_ambient: dict[str | None, SessionState] = {}
+_joined: dict[str, SessionState] = {}
+
+
+def session_for(chosen: object, store: object, *, record: bool) -> SessionState:
+    """The session of a new task; `chosen` is a Session, a name, or None, `store` a URL or None for what holds here.
+
+    Raises TypeError for anything else.
+    """
+    if chosen is None:
+        chosen = config.setting("session")
+    state = _surrounding(store) if chosen is None else _chosen(chosen, store)
+    if record:
+        recorder.watch_session(state)
+    return state
+
+
+def store_url(keyword: object = None) -> str | None:
+    """The store that is meant here and now, None for the default one; a relative path is taken from where we stand."""
+    url: str | None = config.setting("store", keyword)
+    if url is None or "://" in url:
+        return url
+    return os.path.abspath(os.path.expanduser(url))
+
+
+def opened(state: SessionState) -> None:
+    """A `session()` block begins."""
+    _open_blocks.append(state)
+    identity.publish(state.uid)
+
+
+def closed(state: SessionState) -> None:
+    """A `session()` block ends: child processes started from here on join the one around it, if any."""
+    if state in _open_blocks:
+        _open_blocks.remove(state)
+    around = _open_blocks[-1] if _open_blocks else next(iter(_ambient.values()), None)
+    if around is not None:
+        identity.publish(around.uid)
+    else:
+        identity.withdraw()
+
+
+def joined(uid: str, name: str, store: str | None) -> SessionState:
+    """A session of another process, as it is known here; `name` holds until the store tells its real one."""
+    if uid not in _joined:
+        _joined[uid] = SessionState(name, "ambient", store=store, uid=uid, joined=True)
+    return _joined[uid]
+
+
+def unended() -> list[SessionState]:
+    """The sessions of this process that end with it."""
+    return [
+        state for state in (*_open_blocks, *_named.values(), *_ambient.values()) if state.is_open and not state.joined
+    ]
+
+
+def leave(store: str | None) -> list[SessionState]:
+    """The open sessions of one store, which from here on are no longer found by new tasks."""
+    left = [state for state in unended() if state.store == store]
+    _ambient.pop(store, None)
+    for key in [key for key in _named if key[0] == store]:
+        del _named[key]
+    for uid in [uid for uid, state in _joined.items() if state.store == store]:
+        del _joined[uid]
+    if not _ambient:
+        identity.withdraw()
+    return left
+
+
+def forget() -> None:
+    """In a forked child: sessions are the parent's now, and are found again through the environment."""
+    for state in (*_open_blocks, *_named.values(), *_ambient.values(), *_joined.values()):
+        state.inert = True
+    _open_blocks.clear()
+    _joined.clear()
+    _named.clear()
+    _ambient.clear()
+
+
+def program_name() -> str:
+    """What the ambient session is called: the script, module or notebook."""
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name != "__main__":
+        return str(spec.name.removesuffix(".__main__"))
+    notebook = getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
+    if notebook and "ipykernel" in sys.modules:
+        return os.path.splitext(os.path.basename(notebook))[0]
+    script = sys.argv[0] if sys.argv else ""
+    if script in ("", "-c"):
+        return "notebook" if "ipykernel" in sys.modules else "python"
+    return os.path.splitext(os.path.basename(script))[0] or "python"
+
+
+def _chosen(chosen: object, store: object) -> SessionState:
+    if isinstance(chosen, str):
+        url = store_url(store)
+        if (url, chosen) not in _named:
+            _named[url, chosen] = SessionState(chosen, "block", store=url)
+        return _named[url, chosen]
+    state = getattr(chosen, "state", chosen)
+    if not isinstance(state, SessionState):
+        raise TypeError(f"session must be a Session or a name, got {type(chosen).__name__}")
+    return joined(state.uid, state.name, state.store) if state.inert else state
+
+
+def _surrounding(store: object) -> SessionState:
+    around = context.session.get()
+    if around is not None and around.is_open and not around.inert and _holds(around, store):
+        return around
+    blocks = [state for state in _open_blocks if _holds(state, store)]
+    if len(blocks) == 1:
+        return blocks[0]
+    url = store_url(store)
+    if url not in _ambient:
+        _ambient[url] = _inherited_or_new(url)
+    return _ambient[url]
+
+
+def _holds(state: SessionState, store: object) -> bool:
+    """Whether tasks for `store` may go to that session: it is in that store, or no store was named."""
+    return store is None or state.store == store_url(store)
+
+
+def _inherited_or_new(store: str | None) -> SessionState:
+    found = identity.inherited()
+    if found is not None and found[1]:
+        return joined(found[0], program_name(), store)
+    state = SessionState(program_name(), "ambient", store=store, parent_uid=found[0] if found else None)
+    identity.publish(state.uid)
+    return state

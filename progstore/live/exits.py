@@ -1,0 +1,165 @@
+"""How a process ends, forks or fails: the hooks by which what is live is told the truth about it.
+
+Installed when this module is imported, with the first task or session; each one calls what was there before.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from collections import deque
+
+from progstore import clean
+from progstore.live import ambient, identity
+from progstore.live.recorder import recorder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Final
+
+    from progstore.live.state import TaskState
+
+FORK_PATIENCE: Final = 0.5
+"""Seconds that a fork waits for the recorder to be out of the way."""
+
+LEFT_EARLY: Final = "left early"
+
+_left_early: deque[TaskState] = deque(maxlen=100)
+_uncaught: BaseException | None = None
+_fork_is_safe = True
+
+
+def remember_left(state: TaskState) -> None:
+    """A loop was left; should it turn out to be by an exception that nobody catches, it can still be told.
+
+    The line on which its frame stood then tells that from a `break`, after which the frame goes on.
+    """
+    if state.frame is None:
+        return
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # the documented way to a caller
+    while frame is not None and (id(frame), frame.f_code) != state.frame:
+        frame = frame.f_back
+    if frame is not None:
+        state.left_at_line = frame.f_lineno
+        _left_early.append(state)
+
+
+def end_process(reason: str | None = None) -> None:
+    """End what is live, and the sessions of this process, and write that down."""
+    error = _uncaught
+    reason = reason or ("error" if error is not None else "exit")
+    why = "the program ended first" if error is None else f"the program ended with {type(error).__qualname__}"
+    for task in recorder.live():
+        _give_up(task, why)
+    for session in ambient.unended():
+        if isinstance(error, KeyboardInterrupt):
+            session.end("cancelled", "interrupted")
+        elif error is not None:
+            session.end(
+                "error", clean.shorten(clean.printable(f"{type(error).__qualname__}: {error}"), clean.MESSAGE_LIMIT)
+            )
+        else:
+            session.end(
+                "complete" if reason == "exit" else "cancelled", "" if reason == "exit" else "ended by a signal"
+            )
+    recorder.close_process(reason)
+
+
+def leave_store(url: str | None) -> None:
+    """Finish with one store while the process goes on, as a test does with its own."""
+    for task in recorder.live():
+        if task.session.store == url:
+            _give_up(task, "the store was left")
+    for session in ambient.leave(url):
+        session.end("complete")
+    recorder.leave(url)
+
+
+def finalize_worker() -> None:
+    """In a child that multiprocessing started: it runs no atexit hooks when it was forked, but its own finalizers."""
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and processes.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, end_process, exitpriority=100)
+
+
+def handle_sigterm() -> None:
+    """On SIGTERM, write the last state and die of it; the handler runs when Python code does, not within C code.
+
+    Raises ValueError when it is called in another thread than the main one.
+    """
+
+    def die(number: int, _frame: FrameType | None) -> None:
+        end_process("signal")
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, die)
+
+
+def _give_up(task: TaskState, why: str) -> None:
+    # What is still pending may be begun by another process.
+    if task.started_at is not None and task.end("cancelled", why):
+        recorder.end(task)
+
+
+def _install() -> None:
+    atexit.register(end_process)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_before_fork, after_in_parent=recorder.resume, after_in_child=_after_fork_in_child)
+    before, before_in_thread = sys.excepthook, threading.excepthook
+
+    def program_fails(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        global _uncaught  # noqa: PLW0603  # a process ends once
+        _uncaught = error
+        _sharpen(error, trace)
+        before(kind, error, trace)
+
+    def thread_fails(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            _sharpen(args.exc_value, args.exc_traceback)
+        before_in_thread(args)
+
+    sys.excepthook = program_fails
+    threading.excepthook = thread_fails
+
+
+def _sharpen(error: BaseException, trace: TracebackType | None) -> None:
+    """Loops that stood where the traceback passes through were not left for no reason."""
+    lines: dict[tuple[int, object], int] = {}
+    while trace is not None:
+        lines[id(trace.tb_frame), trace.tb_frame.f_code] = trace.tb_lineno
+        trace = trace.tb_next
+    for state in list(_left_early):
+        if state.frame is None or lines.get(state.frame) != state.left_at_line or state.message != LEFT_EARLY:
+            continue
+        if isinstance(error, KeyboardInterrupt):
+            state.message = "interrupted"
+        else:
+            state.sharpen(error)
+        recorder.end(state)
+
+
+def _before_fork() -> None:
+    global _fork_is_safe  # noqa: PLW0603  # said by one hook of a fork to the next
+    _fork_is_safe = recorder.stop(FORK_PATIENCE)
+
+
+def _after_fork_in_child() -> None:
+    global _uncaught  # noqa: PLW0603  # what failed was the parent
+    _uncaught = None
+    _left_early.clear()
+    recorder.become_child(safe=_fork_is_safe)
+    ambient.forget()
+    identity.forget_process_uid()
+    lockfile = sys.modules.get("progstore.store.lockfile")
+    if lockfile is not None:
+        lockfile.close_inherited()
+
+
+_install()

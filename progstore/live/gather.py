@@ -1,0 +1,285 @@
+"""From live records to rows: what changed since it was last written, and what to note once it is.
+
+A task's end is read before its counts, and its counts before nothing else changes them, so that a row never says more
+than was done and the last row says all of it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from itertools import count
+from typing import NamedTuple
+
+from progstore.clean import LARGEST
+from progstore.live.curve import Curve
+from progstore.live.state import MOST_CHILDREN, Record, SessionState, TaskState
+from progstore.store.batch import Applied, Batch, EventRow, MetaRow, ProcessRow, SessionRow, TaskIdentity, TaskRow
+from progstore.store.writes import Lookup
+
+UNSTORED_CHILDREN = "unstored children"
+"""Metadata key of a task: how many nested tasks of each name were counted, but not stored."""
+
+_revisions = count(1)
+
+
+class Draft:
+    """The changes of one tick. `build` makes rows of them within the transaction, `written` notes that they are on
+    disk.
+    """
+
+    def __init__(self, process: ProcessRow, sessions: Iterable[SessionState], tasks: Iterable[TaskState]) -> None:
+        self._process = process
+        self._sessions = [session for session in sessions if _session_news(session)]
+        self._tasks = [task for task in tasks if _task_news(task)]
+        self._notes: list[_Note] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self._sessions or self._tasks)
+
+    @property
+    def has_turning_points(self) -> bool:
+        """Whether something begins or ends, which shall survive a power cut."""
+        return any(session.written is None or session.ended_at for session in self._sessions) or any(
+            task.written is None or task.ended_at for task in self._tasks
+        )
+
+    def build(self, lookup: Lookup) -> Batch:
+        """The rows, as things stand now; may be asked again after a transaction that failed."""
+        self._notes = []
+        batch = Batch()
+        for session in self._sessions:
+            self._add_session(session, batch, lookup)
+        attempts: dict[tuple[str, str], int] = {}
+        for task in self._tasks:
+            if not task.attempt_is_known:
+                of_key = (task.session.uid, task.key)
+                attempts[of_key] = task.attempt = attempts.get(of_key, lookup.newest_attempt(*of_key)) + 1
+            if task.expects_history:
+                task.simulate_expected = lookup.usual_duration(task.session.name, task.name)
+                task.expects_history = False
+            self._add_task(task, batch)
+        return batch
+
+    def written(self, applied: Applied) -> list[TaskState]:
+        """What was built is on disk: note it, and return the tasks that need not be looked at any more."""
+        gone = set(applied.not_ours)
+        finished = []
+        for note in self._notes:
+            note.keep()
+            task = note.record
+            if isinstance(task, TaskState):
+                task.attempt_is_known = True
+                task.taken = False
+                task.inert = task.inert or identity(task) in gone
+                if note.is_last or task.inert:
+                    finished.append(task)
+        return finished
+
+    def _add_session(self, session: SessionState, batch: Batch, lookup: Lookup) -> None:
+        if session.joined:
+            session.name = lookup.session_name(session.uid) or session.name
+        batch.sessions.append(
+            SessionRow(
+                uid=session.uid,
+                name=session.name,
+                kind=session.kind,
+                process_uid=None if session.joined else self._process.uid,
+                parent_uid=session.parent_uid,
+                host=self._process.host,
+                message=session.message,
+                started_at=session.started_at,
+                ended_at=session.ended_at,
+                end_status=session.end_status,
+                duration=session.duration,
+                rev=next(_revisions),
+            )
+        )
+        self._notes.append(_Note(session, _look_at_session(session), batch, session.uid, None))
+
+    def _add_task(self, task: TaskState, batch: Batch) -> None:
+        _count_unstored(task)
+        look = _look_at_task(task)
+        row = _task_row(task, look, self._process.uid)
+        batch.tasks.append(row)
+        if task.taken:
+            batch.taken.append(row.identity)
+        if isinstance(task.written, _TaskLook) and look.message != task.written.message and look.ended_at is None:
+            task.happened("message", look.message)
+        self._notes.append(_Note(task, look, batch, row.session_uid, row.identity))
+
+
+class _Note:
+    """What was taken from one record into a batch, to be taken off it once the batch is on disk."""
+
+    def __init__(
+        self, record: Record, look: _SessionLook | _TaskLook, batch: Batch, uid: str, task: TaskIdentity | None
+    ) -> None:
+        self.record = record
+        self._look = look
+        self._events = len(record.events)
+        self._values = {key: record.meta[key] for key in list(record.meta_dirty)}
+        # By index and not by iteration, for the job may add to the queue meanwhile.
+        taken = [record.events[index] for index in range(self._events)]
+        batch.events += [
+            EventRow(session_uid=uid, task=task, at=at, kind=kind, message=said, data=data)
+            for at, kind, said, data in taken
+        ]
+        batch.metadata += [
+            MetaRow(session_uid=uid, task=task, key=key, value=value) for key, value in self._values.items()
+        ]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the end of it is among what was written."""
+        return self._look.ended_at is not None
+
+    def keep(self) -> None:
+        self.record.written = self._look
+        for _ in range(self._events):
+            self.record.events.popleft()
+        for key, value in self._values.items():
+            self.record.meta_dirty.pop(key, None)
+            if self.record.meta[key] is not value:
+                self.record.meta_dirty[key] = None
+
+
+def identity(task: TaskState) -> TaskIdentity:
+    """What makes it the same task in every store."""
+    return (task.session.uid, task.key, task.attempt)
+
+
+def forget_written(record: Record) -> None:
+    """All of it must be written again, for the store it was written to is gone."""
+    record.written = None
+    record.meta_dirty = dict.fromkeys(record.meta)
+
+
+def _session_news(session: SessionState) -> bool:
+    if session.inert:
+        return False
+    return session.written != _look_at_session(session) or bool(session.events or session.meta_dirty)
+
+
+def _task_news(task: TaskState) -> bool:
+    """Whether there is something to write; where the job asked to be told of its progress, it is told."""
+    if task.inert:
+        return False
+    look = _look_at_task(task)
+    if task.on_progress is not None and look != task.reported:
+        task.reported = look
+        task.on_progress(task)
+    return task.record and (look != task.written or bool(task.events or task.meta_dirty))
+
+
+class _SessionLook(NamedTuple):
+    """What may change of a session, as it was at one moment."""
+
+    ended_at: float | None
+    end_status: str | None
+    name: str
+    message: str
+
+
+class _TaskLook(NamedTuple):
+    """What may change of a task, as it was at one moment."""
+
+    ended_at: float | None
+    status: str
+    done: float
+    total: float | None
+    failed: float
+    active: float
+    cancelled: float
+    percent: float | None
+    message: str
+    simulate_since: float | None
+    simulate_until: float | None
+
+
+def _look_at_session(session: SessionState) -> _SessionLook:
+    return _SessionLook(session.ended_at, session.end_status, session.name, session.message)
+
+
+def _look_at_task(task: TaskState) -> _TaskLook:
+    # The end first: whatever is read after an end was seen is final.
+    ended_at = task.ended_at
+    return _TaskLook(
+        ended_at,
+        task.status if ended_at is not None else "running" if task.started_at is not None else "pending",
+        task.done,
+        task.total,
+        task.failed,
+        task.active,
+        task.cancelled,
+        task.percent,
+        task.message,
+        task.simulate_since,
+        task.simulate_until,
+    )
+
+
+def _task_row(task: TaskState, look: _TaskLook, process_uid: str) -> TaskRow:
+    task.revision = max(next(_revisions), task.revision + 1)
+    done = _double(look.done)
+    return TaskRow(
+        session_uid=task.session.uid,
+        key=task.key,
+        attempt=task.attempt,
+        process_uid=process_uid,
+        parent=identity(task.parent) if task.parent is not None else None,
+        session_name=task.session.name,
+        name=task.name,
+        unit=task.unit,
+        status=look.status,
+        done=done,
+        total=None if look.total is None else _double(look.total),
+        total_source=task.total_source,
+        failed=min(_double(look.failed), done),
+        active=_double(look.active),
+        cancelled=_double(look.cancelled),
+        percent=look.percent,
+        message=look.message,
+        error_type=task.error_type,
+        error=task.error,
+        traceback=task.traceback,
+        simulate_from=task.simulate_from,
+        simulate_until=look.simulate_until,
+        simulate_since=look.simulate_since,
+        simulate_expected=task.simulate_expected,
+        resumed_from=None,
+        rev=task.revision,
+        started_at=task.started_at,
+        updated_at=time.time(),
+        ended_at=look.ended_at,
+        duration=task.duration if look.ended_at is not None else None,
+        curve=_curve(task, look, done),
+    )
+
+
+def _curve(task: TaskState, look: _TaskLook, done: float) -> str | None:
+    if task.started_at is None:
+        return None
+    curve = task.curve = task.curve or Curve()
+    if look.ended_at is None:
+        curve.sample(task.elapsed, done)
+    else:
+        curve.end(task.elapsed, done)
+    return curve.as_json()
+
+
+def _count_unstored(task: TaskState) -> None:
+    beyond = {name: number - MOST_CHILDREN for name, number in list(task.children.items()) if number > MOST_CHILDREN}
+    if beyond and task.meta.get(UNSTORED_CHILDREN) != (text := json.dumps(beyond)):
+        task.put(UNSTORED_CHILDREN, text)
+
+
+def _double(value: float) -> float:
+    """A count as the store holds it: a double; what is beyond any double stands at the largest count there is."""
+    try:
+        return min(LARGEST, max(-LARGEST, float(value)))
+    except OverflowError:
+        return LARGEST if value > 0 else -LARGEST

@@ -1,0 +1,59 @@
+"""Who this process is to its own tasks: its uid, and the token by which child processes join its session."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from progstore import proc
+
+VARIABLE = "PROGSTORE_SESSION"
+
+_uid: str | None = None
+
+
+def process_uid() -> str:
+    """The uid of this process, made on first use."""
+    global _uid  # noqa: PLW0603  # a process has one
+    if _uid is None:
+        _uid = uuid7()
+    return _uid
+
+
+def forget_process_uid() -> None:
+    """In a forked child: it is a process of its own."""
+    global _uid  # noqa: PLW0603  # a process has one
+    _uid = None
+
+
+def uuid7() -> str:
+    """A UUID of version 7 (RFC 9562, 5.7): 48 bits of milliseconds, version, variant, 74 random bits.
+
+    Made here because importing the uuid module alone takes longer than a first tracked loop may.
+    """
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) & ~(0b11 << 62) | 0x7 << 76 | 0b10 << 62
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def publish(session_uid: str) -> None:
+    """Let processes that are started from here on join this session."""
+    os.environ[VARIABLE] = f"{session_uid}@{os.getpid()}:{proc.start_ticks() or 0}"
+
+
+def withdraw() -> None:
+    """Child processes started from here on join no session of this process."""
+    os.environ.pop(VARIABLE, None)
+
+
+def inherited() -> tuple[str, bool] | None:
+    """The uid of the session that this process was started in and whether its process still lives; None: in none.
+
+    What cannot be understood counts as none.
+    """
+    session_uid, _, owner = os.environ.get(VARIABLE, "").partition("@")
+    pid, _, ticks = owner.partition(":")
+    if not session_uid or not pid.isdigit() or not ticks.isdigit():
+        return None
+    return session_uid, proc.is_alive(int(pid), int(ticks) or None)

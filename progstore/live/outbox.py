@@ -1,0 +1,202 @@
+"""What is on its way to one store: gathered at each tick, written in one transaction, kept while the store is not to
+be had.
+
+Memory stays bounded: a row per live task, MOST_EVENTS events a task, MOST_WAITING ended tasks. What is dropped is
+counted in the process's row.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import Final
+
+from progstore.config import DEFAULT_INTERVAL
+from progstore.live.gather import Draft, forget_written, identity
+from progstore.live.process import process_row
+from progstore.live.state import SessionState, TaskState
+from progstore.owner import HEARTBEAT
+from progstore.store.batch import Batch
+from progstore.store.faults import ADVICE, FINAL, STORE_FAULTS, Fault, cause, classify
+from progstore.store.writer import StoreWriter
+from progstore.store.writes import Lookup
+
+MOST_WAITING: Final = 10_000
+"""Ended tasks that are kept while they cannot be written; of more, the oldest are dropped."""
+FIRST_BACKOFF: Final = 0.5
+LONGEST_BACKOFF: Final = 30.0
+"""Seconds between two tries at a store that fails."""
+BUSY_PATIENCE: Final = 5.0
+"""Seconds that another process may hold the store before it is warned of; short waits are everyday."""
+
+log = logging.getLogger("progstore")
+
+
+class Outbox:
+    """The changed rows of this process for one store, and the connection over which they go."""
+
+    def __init__(self, url: str | None) -> None:
+        self._writer = StoreWriter(url)
+        self._process = process_row(DEFAULT_INTERVAL)
+        self._sessions: dict[str, SessionState] = {}
+        self._tasks: dict[int, TaskState] = {}
+        self._dropped = 0
+        self._last_beat = 0.0
+        self._warned: set[Fault] = set()
+        self._noticed = False
+        self._log_was_held = False
+        self._failures = 0
+        self._retry_at = 0.0
+        self._busy_since = 0.0
+        self._given_up = False
+
+    def add_session(self, session: SessionState) -> None:
+        """Write this session, and what becomes of it."""
+        self._sessions[session.uid] = session
+
+    def add_task(self, task: TaskState) -> None:
+        """Look at this task at each tick until its end is written."""
+        self._tasks[id(task)] = task
+        self._sessions.setdefault(task.session.uid, task.session)
+        if len(self._tasks) > MOST_WAITING:
+            self._drop_oldest()
+
+    def watched(self) -> list[TaskState]:
+        """The tasks whose end is not yet written."""
+        return list(self._tasks.values())
+
+    def sessions(self) -> list[SessionState]:
+        """The sessions that are open."""
+        return list(self._sessions.values())
+
+    def pace(self) -> float:
+        """Seconds from one tick to the next when nothing begins or ends."""
+        intervals = [task.interval for task in self._tasks.values() if task.is_live]
+        return min(intervals, default=HEARTBEAT)
+
+    def write(self, *, hurry: bool, end_reason: str | None) -> bool:
+        """Write all that changed; whether nothing is left unwritten. What the store does wrong is warned of, never
+        raised.
+
+        `hurry` tries a failing store once more before its time; `end_reason` is set when the process ends.
+        """
+        if self._given_up:
+            self._tasks.clear()
+            return False
+        now = time.monotonic()
+        if now < self._retry_at and not hurry:
+            return False
+        try:
+            if not self._writer.is_open:
+                self._open()
+            self._end_process(end_reason)
+            draft = Draft(self._process, self._sessions.values(), self._tasks.values())
+            if not draft.is_empty or end_reason or now - self._last_beat >= HEARTBEAT:
+                self._commit(draft, durable=hurry or draft.has_turning_points)
+        except STORE_FAULTS as error:
+            self._failed(error)
+            return False
+        self._recovered()
+        return True
+
+    def close(self) -> None:
+        """Give the connection back; a process that is over gives its lock back too."""
+        try:
+            if self._process.ended_at is not None:
+                self._writer.release()
+            else:
+                self._writer.close()
+        except STORE_FAULTS as error:
+            self._warn(error)
+
+    def _open(self) -> None:
+        location = self._writer.location
+        if location.notice and not self._noticed:
+            self._noticed = True
+            log.warning(location.notice)
+        self._process.heartbeat_at = time.time()
+        self._writer.open(self._process)
+        # Whatever connection there was before, this may be another file.
+        for record in (*self._sessions.values(), *self._tasks.values()):
+            forget_written(record)
+
+    def _commit(self, draft: Draft, *, durable: bool) -> None:
+        self._process.heartbeat_at = time.time()
+        self._process.dropped_events = self._dropped + sum(task.events_dropped for task in self._tasks.values())
+
+        def build(lookup: Lookup) -> Batch:
+            batch = draft.build(lookup)
+            if self._process.ended_at is not None:
+                batch.processes.append(self._process)
+            return batch
+
+        applied = self._writer.commit(self._process, build, durable=durable)
+        self._last_beat = time.monotonic()
+        for task in draft.written(applied):
+            self._forget(task)
+        if applied.refused:
+            self._dropped += len(applied.refused)
+            log.warning("%d rows could not be stored and were left out: %s", len(applied.refused), applied.refused[0])
+        in_use = {task.session.uid for task in self._tasks.values()}
+        for session in [each for each in self._sessions.values() if not each.is_open and each.uid not in in_use]:
+            del self._sessions[session.uid]
+        self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        try:
+            self._writer.checkpoint()
+        except STORE_FAULTS as error:
+            if classify(error) is not Fault.BUSY:  # somebody writes; the next tick tries again
+                raise
+        if self._writer.log_is_held and not self._log_was_held:
+            log.warning("%s has grown large: a reader that never ends must be holding it", self._writer.location.wal)
+        self._log_was_held = self._writer.log_is_held
+
+    def _end_process(self, reason: str | None) -> None:
+        if reason is not None and self._process.ended_at is None:
+            self._process.ended_at = time.time()
+            self._process.end_reason = reason
+
+    def _forget(self, task: TaskState) -> None:
+        """Its end is written, or it is another process's now."""
+        self._tasks.pop(id(task), None)
+        self._dropped += task.events_dropped
+        self._writer.forget(identity(task))
+
+    def _failed(self, error: BaseException) -> None:
+        fault = classify(error)
+        now = time.monotonic()
+        if fault is Fault.BUSY and self._writer.is_open:
+            self._busy_since = self._busy_since or now
+            if now - self._busy_since >= BUSY_PATIENCE:
+                self._warn(error)
+            return
+        self._warn(error)
+        if fault in FINAL:
+            self._given_up = True
+        self._failures += 1
+        backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (self._failures - 1))
+        self._retry_at = now + backoff * random.uniform(0.5, 1.0)  # noqa: S311  # spreads tries, keeps no secret
+        self.close()
+
+    def _recovered(self) -> None:
+        if self._warned:
+            log.info("%s can be written again; nothing of what is live was lost", self._writer.location.path)
+        self._warned.clear()
+        self._failures = 0
+        self._retry_at = 0.0
+        self._busy_since = 0.0
+
+    def _warn(self, error: BaseException) -> None:
+        fault = classify(error)
+        if fault in self._warned:
+            return
+        self._warned.add(fault)
+        log.warning("the store cannot be written (%s): %s; %s", fault, cause(error), ADVICE[fault])
+
+    def _drop_oldest(self) -> None:
+        oldest = next((task for task in self._tasks.values() if task.ended_at is not None), None)
+        if oldest is not None:
+            del self._tasks[id(oldest)]
+            self._dropped += len(oldest.events) + oldest.events_dropped

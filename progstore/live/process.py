@@ -1,0 +1,76 @@
+"""The row by which this process is known in a store: who it is, where it runs, how it was called."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+import re
+import sys
+import time
+
+from progstore import clean, owner, proc
+from progstore._version import __version__
+from progstore.live import ambient
+from progstore.live.identity import process_uid
+from progstore.store.batch import ProcessRow
+
+MASK = "***"
+ARGV_LIMIT = 4000
+"""Characters kept of a command line."""
+
+_SECRET = re.compile(r"password|passwd|token|secret|key", re.IGNORECASE)
+_URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+def process_row(interval: float) -> ProcessRow:
+    """This process as it is now; its environment is never looked at."""
+    place = owner.here()
+    now = time.time()
+    return ProcessRow(
+        uid=process_uid(),
+        **place._asdict(),
+        pid=os.getpid(),
+        start_ticks=proc.start_ticks(),
+        program=clean.text(ambient.program_name(), "program", clean.NAME_LIMIT),
+        argv=clean.shorten(clean.printable(json.dumps(masked(sys.argv), ensure_ascii=False)), ARGV_LIMIT),
+        cwd=clean.printable(_cwd()),
+        username=clean.printable(_user()),
+        python=platform.python_version(),
+        progstore_version=__version__,
+        interval=interval,
+        started_at=now,
+        heartbeat_at=now,
+    )
+
+
+def masked(argv: list[str]) -> list[str]:
+    """A command line with what looks like a secret replaced: values after such a name, and credentials in URLs."""
+    shown: list[str] = []
+    value_is_secret = False
+    for word in argv:
+        name, equals, _ = word.partition("=")
+        if value_is_secret and not word.startswith("-"):
+            shown.append(MASK)
+            value_is_secret = False
+        elif equals and _SECRET.search(name):
+            shown.append(f"{name}={MASK}")
+        else:
+            shown.append(_URL_CREDENTIALS.sub(MASK, word))
+            value_is_secret = word.startswith("-") and bool(_SECRET.search(word))
+    return shown
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # the directory was removed
+        return ""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a uid without a name, as in some containers
+        return str(os.getuid()) if hasattr(os, "getuid") else ""

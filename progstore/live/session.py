@@ -1,0 +1,371 @@
+"""Sessions: `session()` around a block of work, and declared groups of named tasks that any process may advance."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future
+from typing import Any, Generic, ParamSpec, Self, TypeVar
+
+from progstore import clean, config
+from progstore.errors import NotFound, StoreError, StoreNotFound
+from progstore.insight.easing import PARKED
+from progstore.live import ambient, context, exits  # noqa: F401  # exits: its hooks must stand before anything is live
+from progstore.live.recorder import EXIT_PATIENCE, recorder
+from progstore.live.state import SessionState, TaskState
+from progstore.live.summary import Shown, overall_percent, overall_status, shown
+from progstore.live.views import percent_of, view_of
+from progstore.store.store import open_store
+from progstore.values import Json, Status, TaskView
+
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+
+
+def session(name: str, *, meta: Mapping[str, Any] | None = None, store: str | None = None) -> Session:
+    """A session for a `with` block: what is tracked in it, also in threads and child processes, belongs to it.
+
+    Raises TypeError for a name that is no string, TypeError and BadValue for metadata that JSON cannot say.
+    """
+    state = SessionState(clean.text(name, "name", clean.NAME_LIMIT), "block", store=ambient.store_url(store))
+    _put_all(state, meta)
+    return Session(state)
+
+
+class Outcome(Generic[Result]):
+    """What came of a callable that a session ran: `result` is what it returned, or raises what it raised."""
+
+    def __init__(self, value: Result | None, error: BaseException | None) -> None:
+        self._value = value
+        self._error = error
+
+    @property
+    def result(self) -> Result:
+        """What the callable returned. Raises the very exception that it raised."""
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[return-value]  # None only where the callable returned None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it raised."""
+        return self._error is not None
+
+
+class Session:
+    """One run of a program, or a group of declared tasks; made by `session()`, `Session.create()` or
+    `Session.get()`.
+    """
+
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+        self._entered: object = None
+
+    @classmethod
+    def create(
+        cls,
+        tasks: Mapping[str, str],
+        name: str | None = None,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        store: str | None = None,
+    ) -> Session:
+        """A session of declared tasks, key to name, all pending. Any process may advance them; see `get`.
+
+        Raises TypeError for keys and names that are no strings, and for metadata that JSON cannot say.
+        """
+        title = ambient.program_name() if name is None else clean.text(name, "name", clean.NAME_LIMIT)
+        state = SessionState(title, "declared", store=ambient.store_url(store))
+        _put_all(state, meta)
+        made = cls(state)
+        record, interval = config.setting("record"), config.setting("interval")
+        declared = {
+            clean.text(key, "a task's key", clean.NAME_LIMIT): clean.text(label, "a task's name", clean.NAME_LIMIT)
+            for key, label in tasks.items()
+        }
+        if record:
+            recorder.watch_session(state)
+        for key, label in declared.items():
+            task = state.tasks[key] = TaskState(state, label, key=key, record=record, interval=interval)
+            recorder.begin(task)
+        return made
+
+    @classmethod
+    def get(cls, session_id: int | str, *, store: str | None = None) -> Session | None:
+        """The session with that integer id or uid, from whichever process; None where the store knows none.
+
+        Raises StoreError where the store cannot be read.
+        """
+        url = ambient.store_url(store)
+        mine = next((state for state in recorder.sessions() if state.uid == session_id), None)
+        if mine is not None:
+            return cls(mine)
+        try:
+            with open_store(url) as opened:
+                found = opened.session(session_id)
+        except (NotFound, StoreNotFound):
+            return None
+        return cls(ambient.joined(found.uid, found.name, url))
+
+    @property
+    def uid(self) -> str:
+        """What identifies the session in every store."""
+        return self._state.uid
+
+    @property
+    def name(self) -> str:
+        """What it is called; sessions of one name form its history."""
+        return self._state.name
+
+    @property
+    def state(self) -> SessionState:
+        """The live record, for adapters; in a forked child one that knows that the session is its parent's."""
+        if self._state.inert:
+            self._state = ambient.joined(self._state.uid, self._state.name, self._state.store)
+        return self._state
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """In another process it is the same session, as one that belongs to this process."""
+        return (_arrive, (self._state.uid, self._state.name, self._state.store))
+
+    def __repr__(self) -> str:
+        return f"<Session {self._state.name!r} {self._state.uid}>"
+
+    # As a block
+
+    def __enter__(self) -> Self:
+        self._entered = context.session.set(self._state)
+        ambient.opened(self._state)
+        if config.setting("record"):
+            recorder.watch_session(self._state)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            context.session.reset(self._entered)  # type: ignore[arg-type]  # the token that set() gave
+        except ValueError:  # left in another context than it was entered, as async generators may be
+            context.session.set(None)
+        if error is None:
+            self._state.end("complete")
+        elif isinstance(error, KeyboardInterrupt):
+            self._state.end("cancelled", "interrupted")
+        else:
+            said = clean.shorten(clean.printable(f"{type(error).__qualname__}: {error}"), clean.MESSAGE_LIMIT)
+            self._state.end("error", said)
+        ambient.closed(self._state)
+        recorder.hurry()
+
+    def message(self, text: str) -> None:
+        """Say what goes on in the session as a whole."""
+        self._state.message = clean.text(text, "message")
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Keep a JSON value under `key`. Raises TypeError for what JSON cannot say, BadValue for what is too large."""
+        _put_all(self._state, {key: value})
+
+    # Advancing declared tasks
+
+    def start(self, key: str) -> None:
+        """The task begins; until it says more its percent is drawn from the clock. After an end it is a new attempt.
+
+        Raises NotFound for a key that the session does not have.
+        """
+        task = self._own(key)
+        if task.ended_at is not None:
+            task = self._state.tasks[key] = task.successor()
+        if task.started_at is None:
+            task.begin()
+        task.simulate_from, task.simulate_until = 0.0, PARKED
+        task.simulate_since, task.expects_history = time.time(), True
+        self._say(task)
+
+    def complete(self, key: str, message: str | None = None) -> None:
+        """The task is done; what ended before stays as it ended. Raises NotFound."""
+        task = self._own(key)
+        self._end(task, "complete", f"{task.name} complete" if message is None else clean.text(message, "message"))
+
+    def error(self, key: str, message: str | BaseException | None = None) -> None:
+        """The task failed, with a text or an exception; what ended before stays as it ended. Raises NotFound."""
+        task = self._own(key)
+        if task.ended_at is None:
+            if isinstance(message, BaseException):
+                task.fail(message)
+            else:
+                task.error = f"{task.name} failed" if message is None else clean.text(message, "message")
+        self._end(task, "error", task.error or "")
+
+    def add_sequential(
+        self, key: str, func: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Outcome[Result]:
+        """Run `func` here and now as the task `key`; what it raises is kept and raised by the outcome's `result`.
+
+        Raises NotFound for a key that the session does not have.
+        """
+        self.start(key)
+        try:
+            value = func(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001  # it belongs to whoever asks for the result
+            self.error(key, error)
+            return Outcome(None, error)
+        except BaseException:
+            self._end(self._own(key), "cancelled", "interrupted")
+            raise
+        self.complete(key)
+        return Outcome(value, None)
+
+    def add_parallel(self, key: str, future: Future[Result]) -> Future[Result]:
+        """Let the task `key` stand for `future`, which runs already; returns the future. Raises NotFound."""
+        self.start(key)
+
+        def ended(done: Future[Result]) -> None:
+            try:
+                error = done.exception()
+            except CancelledError:
+                self._end(self._own(key), "cancelled", "cancelled")
+                return
+            if error is not None:
+                self.error(key, error)
+            else:
+                self.complete(key)
+
+        future.add_done_callback(ended)
+        return future
+
+    # What can be read; from whichever process the tasks are advanced
+
+    def to_dict(self) -> dict[str, Json]:
+        """Overall percent, session id (the uid), status, and for each task message, name, whole percent, status."""
+        tasks = self._shown()
+        return {
+            "overall_percent": overall_percent(tasks.values()),
+            "session_id": self.uid,
+            "status": str(overall_status(tasks.values())),
+            "tasks": {key: task.to_dict() for key, task in tasks.items()},
+        }
+
+    def stream(self, poll_interval: float = 0.1) -> Iterator[str]:
+        """`to_dict()` as a line of JSON, at once and then every `poll_interval` seconds, until it is complete or an
+        error.
+        """
+        while True:
+            told = self.to_dict()
+            yield json.dumps(told) + "\n"
+            if told["status"] in (Status.COMPLETE, Status.ERROR):
+                return
+            time.sleep(poll_interval)
+
+    @property
+    def status(self) -> Status:
+        """Pending, running, complete or error; a cancelled or lost task makes it an error."""
+        return overall_status(self._shown().values())
+
+    @property
+    def overall_percent(self) -> int:
+        """The mean of the tasks' percents, floored."""
+        return overall_percent(self._shown().values())
+
+    @property
+    def has_error(self) -> bool:
+        """Whether any task failed, was cancelled or lost its process."""
+        return any(task.status is Status.ERROR for task in self._shown().values())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all tasks are complete."""
+        return all(task.status is Status.COMPLETE for task in self._shown().values())
+
+    @property
+    def is_running(self) -> bool:
+        """Whether any task is running."""
+        return any(task.status is Status.RUNNING for task in self._shown().values())
+
+    def _shown(self) -> dict[str, Shown]:
+        now = time.time()
+        return {key: shown(view, now) for key, view in self._views().items()}
+
+    def _views(self) -> dict[str, TaskView]:
+        """The newest attempt of each root task: this process's own from memory, the others' from the store."""
+        mine = {task.key: task for task in self.state.tasks.values() if not task.inert}
+        stored = self._stored()
+        views = {key: view_of(task) for key, task in mine.items()}
+        for key, view in stored.items():
+            if key not in mine or view.attempt > mine[key].attempt:
+                views[key] = view
+        # In the order in which they were declared, which is the order of their ids.
+        return {key: views[key] for key in (*stored, *(key for key in views if key not in stored))}
+
+    def _stored(self) -> dict[str, TaskView]:
+        try:
+            with open_store(self.state.store) as opened:
+                tasks = opened.session(self.uid).tasks
+        except (NotFound, StoreError):
+            return {}  # not written yet, or not to be had: what is known here is shown
+        newest: dict[str, TaskView] = {}
+        for task in tasks:
+            if task.parent_id is None and (task.key not in newest or task.attempt > newest[task.key].attempt):
+                newest[task.key] = task
+        return newest
+
+    def _own(self, key: str) -> TaskState:
+        """The task as one of this process; another process's is taken over with the next write."""
+        task = self.state.tasks.get(key)
+        if task is not None and not task.inert:
+            return task
+        stored = self._stored()
+        if key not in stored:
+            raise NotFound(f"session {self.name!r} has no task {key!r}; it has {', '.join(stored) or 'none'}")
+        task = self.state.tasks[key] = _adopt(self.state, stored[key])
+        return task
+
+    def _say(self, task: TaskState) -> None:
+        recorder.watch_session(self.state)
+        recorder.begin(task)
+        if task.taken:
+            recorder.flush(EXIT_PATIENCE)
+
+    def _end(self, task: TaskState, status: str, message: str) -> None:
+        if task.ended_at is not None:
+            return
+        if task.started_at is None:
+            task.begin()
+        if task.total is None:
+            task.percent, _ = percent_of(task)
+        task.end(status, message)
+        recorder.end(task)
+        if task.taken:
+            recorder.flush(EXIT_PATIENCE)
+
+
+def _adopt(session: SessionState, view: TaskView) -> TaskState:
+    """A task of another process, as this one goes on with it."""
+    task = TaskState(
+        session,
+        view.name,
+        key=view.key,
+        unit=view.unit,
+        total=view.total,
+        total_source=None if view.total is None else "given",
+        record=config.setting("record"),
+        interval=config.setting("interval"),
+    )
+    task.attempt, task.attempt_is_known = view.attempt, True
+    task.status, task.message = str(view.status), view.message
+    task.advanced, task.failed, task.percent = view.done, view.failed, view.percent
+    task.started_at, task.ended_at, task.duration = view.started_at, view.ended_at, view.duration
+    if view.started_at is not None:
+        task.started_clock = time.monotonic() - max(0.0, time.time() - view.started_at)
+    task.taken = view.ended_at is None
+    if task.taken:
+        task.happened("taken over", f"from process {view.pid} on {view.host}", always=True)
+    return task
+
+
+def _arrive(uid: str, name: str, store: str | None) -> Session:
+    return Session(ambient.joined(uid, name, store))
+
+
+def _put_all(state: SessionState, meta: Mapping[str, Any] | None) -> None:
+    names = {clean.text(key, "a metadata key", clean.NAME_LIMIT): value for key, value in (meta or {}).items()}
+    for name, value in names.items():
+        state.put(name, clean.metadata(value, name))

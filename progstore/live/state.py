@@ -1,0 +1,293 @@
+"""The state of live tasks and sessions: plain records that jobs change and the recorder and displays read.
+
+Nothing here locks or waits. Each field is written in single steps that the interpreter does not split; what the
+recorder must take out (events, changed metadata) it takes one at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from itertools import count
+
+from progstore import clean
+from progstore.live.identity import process_uid, uuid7
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+    from progstore.live.counting import Counter
+
+    Event = tuple[float, str, str, str | None]
+    """When (seconds UTC), kind, message, data as JSON."""
+
+MOST_EVENTS: Final = 1000
+"""Events of one task that are kept; further ones are counted, not stored."""
+MOST_CHILDREN: Final = 1000
+"""Same-named tasks nested in one task that are stored; further ones are counted, not stored."""
+MOST_METADATA: Final = 1000
+"""Metadata keys of one task or session."""
+
+_numbers = count(1)
+
+
+class Record:
+    """What sessions and tasks share: metadata and events on their way to the store."""
+
+    def __init__(self) -> None:
+        self.meta: dict[str, str] = {}
+        self.meta_dirty: dict[str, None] = {}
+        self.events: deque[Event] = deque()
+        self.event_count = 0
+        self.events_dropped = 0
+        self.written: object = None
+        """What the store last got, so that only changes are written."""
+
+    def put(self, key: str, value: str) -> None:
+        """Set metadata `key` to JSON text. Raises BadValue past MOST_METADATA keys."""
+        if key not in self.meta and len(self.meta) >= MOST_METADATA:
+            from progstore.errors import BadValue  # only a mistake pays for it
+
+            raise BadValue(f"a task or session keeps at most {MOST_METADATA} metadata keys; put a list under one key")
+        self.meta[key] = value
+        self.meta_dirty[key] = None
+
+    def happened(self, kind: str, message: str = "", data: str | None = None, *, always: bool = False) -> None:
+        """Keep an event; past MOST_EVENTS it is only counted, unless it must `always` be told."""
+        if self.event_count >= MOST_EVENTS and not always:
+            self.events_dropped += 1
+            return
+        self.event_count += 1
+        self.events.append((time.time(), kind, message, data))
+
+
+class SessionState(Record):
+    """A session as this process knows it; a `joined` one belongs to another process."""
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        *,
+        store: str | None,
+        uid: str | None = None,
+        parent_uid: str | None = None,
+        joined: bool = False,
+    ) -> None:
+        super().__init__()
+        self.uid = uid or uuid7()
+        self.name = name
+        self.kind = kind
+        self.store = store
+        self.parent_uid = parent_uid
+        self.joined = joined
+        self.message = ""
+        self.started_at = time.time()
+        self.started_clock = time.monotonic()
+        self.ended_at: float | None = None
+        self.end_status: str | None = None
+        self.duration: float | None = None
+        self.tasks: dict[str, TaskState] = {}
+        """The newest attempt of each task that this process started under a key of its own choosing."""
+        self.inert = False
+        """Inherited over a fork: whatever is done to it stays in this process."""
+        self.watched = False
+        """The recorder knows of it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the session has not ended."""
+        return self.ended_at is None
+
+    def end(self, status: str, message: str = "") -> None:
+        """End the session; a second end changes nothing."""
+        if self.ended_at is None:
+            self.end_status = status
+            self.message = message or self.message
+            self.duration = time.monotonic() - self.started_clock
+            self.ended_at = time.time()
+
+
+class TaskState(Record):
+    """A task as its owner knows it. Times are seconds UTC, clocks are seconds of `time.monotonic()`."""
+
+    attempt = 1
+    status = "pending"
+    inert = False
+    """Inherited over a fork, or another process's by now: whatever is done to it stays in this process."""
+
+    advanced: float = 0
+    """What `update()` said is done; a loop's own count stands in `counter`."""
+    counter: Counter | None = None
+    counted: float = 0
+    """What the loop had counted when it ended."""
+    failed: float = 0
+    active: float = 0
+    cancelled: float = 0
+    percent: float | None = None
+    """A percent that was said directly."""
+    message = ""
+    error_type: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+
+    simulate_from: float | None = None
+    simulate_until: float | None = None
+    simulate_since: float | None = None
+    simulate_expected: float | None = None
+    expects_history = False
+    """The recorder shall look up how long this usually takes."""
+
+    started_at: float | None = None
+    started_clock: float | None = None
+    ended_at: float | None = None
+    duration: float | None = None
+
+    looped = False
+    """A loop over it has begun; the next one is a new attempt."""
+    exhausted = False
+    left_early = False
+    frame: tuple[int, object] | None = None
+    """Identity and code of the frame whose loop this is, by which an uncaught exception finds it."""
+    left_at_line = 0
+    """The line on which that frame stood when the loop was left."""
+
+    on_progress: Callable[[TaskState], None] | None = None
+    reported: object = None
+    """What `on_progress` was last told."""
+    display: Any = None
+    """What draws this task, as `displays` left it."""
+    curve: Any = None
+    """The recorder's sampled curve."""
+    revision = 0
+    """Rises with each row that is written of it."""
+    taken = False
+    """Another process owned it; the recorder takes it over with the first write."""
+
+    def __init__(
+        self,
+        session: SessionState,
+        name: str,
+        *,
+        record: bool,
+        interval: float,
+        key: str | None = None,
+        unit: str = "it",
+        total: float | None = None,
+        total_source: str | None = None,
+        parent: TaskState | None = None,
+    ) -> None:
+        super().__init__()
+        self.session = session
+        self.name = name
+        self.key = key or f"{process_uid()[-8:]}-{next(_numbers)}"
+        self.key_is_chosen = key is not None
+        self.attempt_is_known = key is None
+        """Under a chosen key other starts may be in the store; the recorder then asks for the next number."""
+        self.unit = unit
+        self.total = total
+        self.total_source = total_source
+        self.parent = parent
+        self.record = record
+        self.interval = interval
+        self.children: dict[str, int] = {}
+        """How many tasks of each name were nested in this one, stored or not."""
+
+    @property
+    def done(self) -> float:
+        """What is done, never more than was truly done."""
+        counter = self.counter
+        return self.advanced + (self.counted if counter is None else counter.done())
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self.started_at is not None and self.ended_at is None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the recorder looks at it: to write it, or to report its progress to a callback."""
+        return (self.record or self.on_progress is not None) and not self.inert
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start, or from start to end."""
+        if self.duration is not None:
+            return self.duration
+        return 0.0 if self.started_clock is None else time.monotonic() - self.started_clock
+
+    def successor(self) -> TaskState:
+        """The next attempt at the same work."""
+        state = TaskState(
+            self.session,
+            self.name,
+            key=self.key,
+            unit=self.unit,
+            total=self.total,
+            total_source=self.total_source,
+            parent=self.parent,
+            record=self.record,
+            interval=self.interval,
+        )
+        state.key_is_chosen = self.key_is_chosen
+        state.attempt_is_known = not self.key_is_chosen
+        state.attempt = self.attempt + 1
+        state.on_progress = self.on_progress
+        for key, value in self.meta.items():
+            state.put(key, value)
+        return state
+
+    def begin(self) -> None:
+        """From now on it is running."""
+        self.started_at = time.time()
+        self.started_clock = time.monotonic()
+        self.status = "running"
+        self.happened("started", always=True)
+
+    def end(self, status: str, message: str = "") -> bool:
+        """End it; a terminal status never changes back, so a second end changes nothing and says False."""
+        if self.ended_at is not None:
+            return False
+        self.stop_counting(exhausted=False)
+        self.status = status
+        if message:
+            self.message = message
+        self.duration = self.elapsed
+        self.happened(status, message or self.error or "", always=True)
+        # Last, for whoever sees an end must find all of it.
+        self.ended_at = time.time()
+        return True
+
+    def stop_counting(self, *, exhausted: bool) -> None:
+        """The loop is over: keep its count."""
+        counter = self.counter
+        if counter is not None:
+            self.exhausted = exhausted
+            self.counted = counter.final(exhausted)
+            self.counter = None
+
+    def fail(self, error: BaseException) -> None:
+        """Keep an exception with its type, text and traceback; before `end`."""
+        import traceback  # only an error pays for it
+
+        self.error_type = type(error).__qualname__
+        self.error = clean.shorten(clean.printable(_text_of(error)), clean.MESSAGE_LIMIT)
+        self.traceback = clean.shorten_front(
+            clean.printable("".join(traceback.format_exception(error))), clean.TRACEBACK_LIMIT
+        )
+
+    def sharpen(self, error: BaseException) -> None:
+        """A loop that was left early turns out to have been left by an exception that nobody caught."""
+        self.fail(error)
+        self.message = ""
+        self.happened("error", self.error or "", always=True)
+        self.status = "error"
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # a user's __str__ may raise anything, and must not replace the user's error
+        return f"<{type(error).__qualname__} whose text cannot be had>"

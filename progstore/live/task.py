@@ -1,0 +1,364 @@
+"""`track()` and the live task: what a job's code holds while it works."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from progstore import clean, config, displays
+from progstore.live import ambient, context
+from progstore.live.counting import counted
+from progstore.live.exits import LEFT_EARLY, remember_left
+from progstore.live.recorder import recorder
+from progstore.live.state import MOST_CHILDREN, SessionState, TaskState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from types import TracebackType
+    from typing import Any, Generic, Self, TypeVar
+
+    from progstore.live.session import Session
+    from progstore.values import TaskView
+
+    Item = TypeVar("Item")
+
+    class _Of(Generic[Item]): ...
+
+else:
+    Item = None
+
+    class _Of:
+        """Makes `Task[int]` possible without importing typing, which takes longer than a first loop may."""
+
+        def __class_getitem__(cls, item: object) -> type:
+            return cls
+
+
+_NOWHERE = SessionState("", "ambient", store=None)
+
+
+def track(
+    iterable: Iterable[Item] | None = None,
+    name: str | None = None,
+    *,
+    total: float | None = None,
+    unit: str = "it",
+    meta: Mapping[str, Any] | None = None,
+    key: str | None = None,
+    parent: Task[Any] | None = None,
+    session: Session | str | None = None,
+    store: str | None = None,
+    bar: bool | str | None = None,
+    interval: float | None = None,
+    record: bool | None = None,
+    on_progress: Callable[[TaskView], object] | None = None,
+) -> Task[Item]:
+    """Track a loop over `iterable`, or, without one, work that says by hand how far it is.
+
+    `total` counts in `unit`; without it the iterable's length is taken where it has one. `meta` are JSON values kept
+    with the task. `key` names it within its session: a new start under the same key is a new attempt. `parent` is
+    the task it is nested in, by default the innermost live one here. `session` is a Session or a name, `store` a
+    path or URL, `bar` False, True, "auto" or a display's name, `interval` the seconds between two writes. With
+    `record=False` it is counted and drawn, but not written. `on_progress` is called with a TaskView, in a thread of
+    its own.
+
+    Raises TypeError and BadValue for arguments that cannot be; a store that cannot be used raises nothing here.
+    """
+    if name is None:
+        name = _caller_name(sys._getframe(1))  # noqa: SLF001  # the documented way to a caller
+    recorded = config.setting("record", record)
+    within = context.innermost() if parent is None else parent.state
+    state = TaskState(
+        ambient.session_for(session if parent is None else parent.state.session, store, record=recorded),
+        clean.text(name, "name", clean.NAME_LIMIT),
+        record=recorded,
+        interval=config.setting("interval", interval),
+        key=None if key is None else clean.text(key, "key", clean.NAME_LIMIT),
+        unit=clean.text(unit, "unit", clean.NAME_LIMIT),
+        total=clean.total(total),
+        total_source=None if total is None else "given",
+        parent=within,
+    )
+    if total is None and iterable is not None:
+        state.total, state.total_source = _length(iterable)
+    for name_of_value, value in (meta or {}).items():
+        _put(state, name_of_value, value)
+    if on_progress is not None:
+        from progstore.live.callbacks import reporter
+
+        state.on_progress = reporter(on_progress)
+    task = Task(iterable, state, config.setting("bar", bar))
+    task.begin()
+    return task
+
+
+def current() -> Task[Any]:
+    """The innermost live task of this thread or asyncio task; where there is none, one that does nothing."""
+    state = context.innermost()
+    return Task.of(state) if state is not None else Task.nothing()
+
+
+class Task(_Of[Item]):
+    """One piece of work. Iterate it, use it in a `with` block, or call its methods; made by `track()`.
+
+    Exhausting the loop completes it; leaving the loop early without an explanation cancels it; an exception that leaves
+    the `with` block, or ends the program, makes it an error.
+    """
+
+    def __init__(self, iterable: Iterable[Item] | None, state: TaskState, bar: bool | str) -> None:
+        self._iterable = iterable
+        self._state = state
+        self._bar = bar
+        self._in_block = False
+
+    @classmethod
+    def of(cls, state: TaskState) -> Task[Any]:
+        """A handle of a task that lives already; letting it go ends nothing."""
+        task = cls(None, state, bar=False)
+        task._in_block = True  # whoever began it ends it
+        return task
+
+    @classmethod
+    def nothing(cls) -> Task[Any]:
+        """A task that is counted nowhere, so that code need not ask whether it is tracked."""
+        return cls.of(TaskState(_NOWHERE, "", record=False, interval=config.DEFAULT_INTERVAL))
+
+    def begin(self) -> None:
+        """Let the recorder and the display know; `track()` has done so already."""
+        state = self._state
+        if state.parent is not None:
+            nested = state.parent.children[state.name] = state.parent.children.get(state.name, 0) + 1
+            if nested > MOST_CHILDREN:
+                state.record = False
+        state.begin()
+        recorder.begin(state)
+        displays.begin(state, self._bar)
+
+    # What a job says
+
+    def update(self, n: float = 1) -> None:
+        """`n` more are done; it may be negative. Raises TypeError for no number, BadValue for NaN."""
+        self._state.advanced += n if type(n) is int else clean.count(n, "n")
+
+    def message(self, text: str) -> None:
+        """Say what goes on; the newest message is shown, and kept as an event once per interval."""
+        self._state.message = clean.text(text, "message")
+
+    def fail_item(self, message: str = "") -> None:
+        """One item failed: it counts in `failed`, in `done` unless the loop counts it anyway, and is kept as an
+        event.
+        """
+        state = self._state
+        state.failed += 1
+        if state.counter is None:
+            state.advanced += 1
+        state.happened("failed item", clean.text(message, "message"))
+
+    def report(self, percent: float, message: str | None = None) -> None:
+        """Say a percent directly; it is kept within 0 and 100. Raises TypeError, BadValue."""
+        state = self._state
+        state.simulate_since = None
+        state.percent = min(100.0, max(0.0, float(clean.count(percent, "percent"))))
+        if message is not None:
+            self.message(message)
+        if state.on_progress is not None:
+            state.on_progress(state)
+
+    def simulate(self, until: float = 100.0, message: str | None = None, expect: float | None = None) -> None:
+        """Let the percent rise by the clock towards `until` while something runs that cannot be counted.
+
+        `expect` is how long it takes, in seconds; None asks the history of this task, and without one the built-in
+        easing is used. What it shows is marked as an estimate.
+        """
+        state = self._state
+        state.simulate_from = state.percent or 0.0
+        state.simulate_until = min(100.0, max(0.0, float(clean.count(until, "until"))))
+        state.simulate_expected = None if expect is None else float(clean.count(expect, "expect"))
+        state.expects_history = expect is None
+        state.simulate_since = time.time()
+        if message is not None:
+            self.message(message)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Keep a JSON value under `key`. Raises TypeError for what JSON cannot say, BadValue for what is too large."""
+        _put(self._state, key, value)
+
+    def __getitem__(self, key: str) -> Any:
+        """The metadata value under `key`. Raises KeyError."""
+        import json
+
+        return json.loads(self._state.meta[key])
+
+    # How it ends
+
+    def complete(self, message: str = "") -> None:
+        """It is done, whatever the counts say. Ending twice changes nothing."""
+        self._end(self._state, "complete", clean.text(message, "message"))
+
+    def cancel(self, reason: str = "cancelled") -> None:
+        """It was given up on purpose, for this reason."""
+        self._end(self._state, "cancelled", clean.text(reason, "reason"))
+
+    def error(self, error: BaseException | str) -> None:
+        """It failed: an exception, kept with type, text and traceback, or a text."""
+        if isinstance(error, BaseException):
+            self._state.fail(error)
+        else:
+            self._state.error = clean.text(error, "error")
+        self._end(self._state, "error")
+
+    def close(self) -> None:
+        """It is over: complete where all of the total is done or no total is known, else cancelled as left early."""
+        state = self._state
+        if state.total is None or state.done >= state.total:
+            self._end(self._state, "complete")
+        else:
+            self._end(self._state, "cancelled", LEFT_EARLY)
+
+    def __enter__(self) -> Self:
+        self._in_block = True
+        context.enter(self._state)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            if self._state.left_early:
+                self._end(self._state, "cancelled", LEFT_EARLY)
+            else:
+                self._end(self._state, "complete")
+        elif isinstance(error, KeyboardInterrupt | GeneratorExit):
+            self._end(self._state, "cancelled", "interrupted" if isinstance(error, KeyboardInterrupt) else LEFT_EARLY)
+        else:
+            self.error(error)
+
+    def __del__(self) -> None:
+        state = self._state
+        if not self._in_block and state.is_live and state.counter is None:
+            self.close()
+
+    # The loop
+
+    def __iter__(self) -> Iterator[Item]:
+        if self._iterable is None:
+            raise TypeError("track() was given nothing to loop over; pass an iterable, or call update() by hand")
+        if self._state.looped or self._state.ended_at is not None:
+            self._begin_again()
+        state = self._state
+        # Both closures hold this handle, so that it lives as long as its loop does.
+        iterator, state.counter = counted(self._iterable, lambda: self._exhausted(state), lambda: self._left(state))
+        state.looped = True
+        frame = sys._getframe(1)  # noqa: SLF001  # as above
+        state.frame = (id(frame), frame.f_code)
+        context.enter(state)
+        return iterator
+
+    def __len__(self) -> int:
+        return len(self._iterable)  # type: ignore[arg-type]  # raises TypeError where the iterable has no length
+
+    def __bool__(self) -> bool:
+        return True
+
+    # What can be read
+
+    @property
+    def name(self) -> str:
+        """What it is called; with the session's name it is its history."""
+        return self._state.name
+
+    @property
+    def key(self) -> str:
+        """What identifies it in its session."""
+        return self._state.key
+
+    @property
+    def done(self) -> float:
+        """How many are done, never more than truly are."""
+        return self._state.done
+
+    @property
+    def failed(self) -> float:
+        """How many of those done have failed."""
+        return self._state.failed
+
+    @property
+    def total(self) -> float | None:
+        """How many there are to do, None where it is not known. Setting raises TypeError and BadValue."""
+        return self._state.total
+
+    @total.setter
+    def total(self, total: float | None) -> None:
+        self._state.total = clean.total(total)
+        self._state.total_source = None if total is None else "given"
+
+    @property
+    def status(self) -> str:
+        """One of the words of `Status`."""
+        return self._state.status
+
+    @property
+    def state(self) -> TaskState:
+        """The live record, for adapters."""
+        return self._state
+
+    def __repr__(self) -> str:
+        state = self._state
+        total = "?" if state.total is None else f"{state.total:g}"
+        return f"<Task {state.name!r} {state.status} {state.done:g}/{total} {state.unit}>"
+
+    def _begin_again(self) -> None:
+        last = self._state
+        if last.exhausted:
+            self._end(last, "complete")
+        elif last.looped:
+            self._end(last, "cancelled", LEFT_EARLY)
+        self._state = last.successor()
+        self.begin()
+
+    def _end(self, state: TaskState, status: str, message: str = "") -> None:
+        if state.end(status, message):
+            displays.finish(state)
+            recorder.end(state)
+
+    def _exhausted(self, state: TaskState) -> None:
+        state.stop_counting(exhausted=True)
+        if not self._in_block or state is not self._state:
+            self._end(state, "complete")
+
+    def _left(self, state: TaskState) -> None:
+        state.stop_counting(exhausted=False)
+        state.left_early = True
+        remember_left(state)
+        if not self._in_block or state is not self._state:
+            self._end(state, "cancelled", LEFT_EARLY)
+
+
+def _put(state: TaskState, key: object, value: object) -> None:
+    name = clean.text(key, "a metadata key", clean.NAME_LIMIT)
+    state.put(name, clean.metadata(value, name))
+
+
+def _length(iterable: Iterable[Any]) -> tuple[float | None, str | None]:
+    """How many items there will be, and how that is known."""
+    length = _asked(iterable, "__len__")
+    if length is not None:
+        return length, "len"
+    hint = _asked(iterable, "__length_hint__")
+    return (hint, "hint") if hint else (None, None)
+
+
+def _asked(iterable: Iterable[Any], method: str) -> int | None:
+    """What the iterable's own method says; whatever it raises is not the loop's, for a bare one never asks."""
+    try:
+        answer = getattr(type(iterable), method)(iterable)
+    except Exception:  # noqa: BLE001  # see above
+        return None
+    return answer if isinstance(answer, int) and answer >= 0 else None
+
+
+def _caller_name(frame: Any) -> str:
+    """What a loop is called when nobody says: the function it stands in, or the program."""
+    name: str = frame.f_code.co_qualname.partition(".<")[0]
+    return ambient.program_name() if name.startswith("<") else name

@@ -1,0 +1,148 @@
+"""Who a process is, and what a reader may conclude about whether another still lives.
+
+On one kernel the answer is a fact, read from /proc or from a lock that the kernel drops at death. Across hosts it is
+only "no sign of life for so long". Tested on Linux; elsewhere the lock alone decides, which is not tested.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from progstore import proc
+from progstore.values import Life, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEARTBEAT = 10.0
+"""Seconds between two signs of life of a process that has nothing else to write."""
+UNREACHABLE_AFTER = 3 * HEARTBEAT
+"""Seconds without a sign of life after which an owner on another host is called unreachable."""
+LOST_AFTER = 3600.0
+"""Seconds without a sign of life after which an owner on another host is called lost."""
+
+
+class Place(NamedTuple):
+    """Where a process runs: what must agree before its pid means anything to a reader."""
+
+    host: str
+    machine_id: str
+    boot_id: str
+    pid_namespace: str
+
+
+class Owner(NamedTuple):
+    """A process that writes, as its row in the store says."""
+
+    process_id: int
+    place: Place
+    pid: int
+    start_ticks: int | None
+    beats: int
+    heartbeat_at: float
+    ended_at: float | None
+    end_reason: str | None
+
+
+def here() -> Place:
+    """The place of the calling process. What the system does not tell is an empty string."""
+    import socket
+
+    return Place(
+        host=socket.gethostname(),
+        machine_id=_first_line("/etc/machine-id") or _first_line("/var/lib/dbus/machine-id"),
+        boot_id=_first_line("/proc/sys/kernel/random/boot_id"),
+        pid_namespace=_link("/proc/self/ns/pid"),
+    )
+
+
+def verdict(
+    owner: Owner,
+    reader: Place,
+    *,
+    now: float,
+    holds_lock: Callable[[int], bool | None],
+    silent_for: Callable[[int, int], float | None],
+) -> Verdict:
+    """What a reader at `reader` may say about running work of `owner` at `now` (seconds UTC).
+
+    `holds_lock(process_id)` says whether the owner's byte of the lock file is held, None where that cannot be known.
+    `silent_for(process_id, beats)` is how long (seconds, the reader's own monotonic clock) the beats have stood still,
+    None on the first look.
+    """
+    if owner.ended_at is not None:
+        how = {"error": "with an error", "signal": "by a signal"}.get(owner.end_reason or "", "before it did")
+        return _lost(f"its process ended {how}", owner.ended_at)
+    place = owner.place
+    if place.boot_id and place.boot_id == reader.boot_id:
+        if place.pid_namespace == reader.pid_namespace and owner.start_ticks is not None:
+            return _verdict_by_pid(owner)
+        return _verdict_by_lock(owner, holds_lock(owner.process_id))
+    if not place.boot_id and place.host == reader.host:
+        return _verdict_by_lock(owner, holds_lock(owner.process_id))
+    if place.machine_id and place.machine_id == reader.machine_id and place.boot_id and reader.boot_id:
+        return _lost("the machine was restarted", owner.heartbeat_at)
+    return _verdict_by_beats(owner, silent_for(owner.process_id, owner.beats), now)
+
+
+def _verdict_by_pid(owner: Owner) -> Verdict:
+    life = _life_here(owner.pid, owner.start_ticks)
+    if life is Life.LOST:
+        return _lost(f"process {owner.pid} is gone", owner.heartbeat_at)
+    reasons = {
+        Life.ALIVE: f"process {owner.pid} lives",
+        Life.SUSPENDED: f"process {owner.pid} is stopped; `kill -CONT {owner.pid}` lets it go on",
+        Life.UNKNOWN: f"this system does not show process {owner.pid} to this user",
+    }
+    return Verdict(life=life, reason=reasons[life])
+
+
+def _verdict_by_lock(owner: Owner, locked: bool | None) -> Verdict:
+    if locked is None:
+        return Verdict(life=Life.UNKNOWN, reason="the lock file beside the store cannot be read")
+    if locked:
+        return Verdict(life=Life.ALIVE, reason=f"process {owner.pid} holds its lock")
+    return _lost(f"process {owner.pid} no longer holds its lock", owner.heartbeat_at)
+
+
+def _verdict_by_beats(owner: Owner, silent: float | None, now: float) -> Verdict:
+    host = owner.place.host or "its host"
+    # On the first look the other host's clock is all there is; later our own monotonic clock decides.
+    silence = max(0.0, now - owner.heartbeat_at) if silent is None else silent
+    clock = " by its clock" if silent is None else ""
+    if silence < UNREACHABLE_AFTER:
+        return Verdict(life=Life.ALIVE, reason=f"{host} gave a sign of life {silence:.0f} s ago{clock}")
+    reason = f"no sign of life from {host} for {silence:.0f} s{clock}"
+    if silence < LOST_AFTER:
+        return Verdict(life=Life.UNREACHABLE, reason=reason, since=owner.heartbeat_at)
+    return _lost(reason, owner.heartbeat_at)
+
+
+def _lost(reason: str, since: float) -> Verdict:
+    return Verdict(life=Life.LOST, reason=reason, since=since)
+
+
+def _life_here(pid: int, ticks: int | None) -> Life:
+    stat = proc.stat(pid)
+    if stat is None:
+        return Life.UNKNOWN if proc.exists(pid) is not False else Life.LOST
+    state, started = stat
+    if (ticks is not None and started != ticks) or state in "ZXx":
+        return Life.LOST
+    return Life.SUSPENDED if state in "Tt" else Life.ALIVE
+
+
+def _first_line(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.readline().strip()
+    except OSError:
+        return ""
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""

@@ -1,0 +1,64 @@
+"""The elected checkpointer: moves the write-ahead log into the database, one process at a time.
+
+SQLite's own automatic checkpoints are off, for before 3.51.3 they can corrupt the file when two connections write
+around one. What is safe: hold a kernel lock, commit something small, checkpoint at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from typing import Final
+
+from progstore.store.engine import WRITER_BUSY_MS, Location
+from progstore.store.lockfile import CHECKPOINT, LockFile
+
+PASSIVE_AT: Final = 4 * 2**20
+"""Bytes of write-ahead log from which it is moved while others go on."""
+TRUNCATE_AT: Final = 64 * 2**20
+"""Bytes from which the log is also cut back, for which writers wait a moment."""
+TRUNCATE_BUSY_MS: Final = 100
+WARN_AT: Final = 256 * 2**20
+"""Bytes from which a reader that never ends must be holding it."""
+
+
+def checkpoint_if_due(raw: sqlite3.Connection, location: Location, lock: LockFile) -> int:
+    """Checkpoint where the log is large and nobody else is at it; returns the log's size in bytes as it was found.
+
+    Raises sqlite3.Error where the commit before it or the checkpoint fails.
+    """
+    size = wal_size(location)
+    if size >= PASSIVE_AT:
+        checkpoint(raw, lock, truncate=size >= TRUNCATE_AT)
+    return size
+
+
+def checkpoint(raw: sqlite3.Connection, lock: LockFile, *, truncate: bool) -> bool:
+    """Checkpoint now; False where another process is at it. Raises sqlite3.Error."""
+    if not lock.try_lock(CHECKPOINT):
+        return False
+    try:
+        now = str(time.time())
+        raw.execute(
+            "INSERT INTO store_info VALUES ('checkpointed_at', ?) "
+            "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (now,),
+        )
+        if truncate:
+            raw.execute(f"PRAGMA busy_timeout={TRUNCATE_BUSY_MS}")
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            raw.execute(f"PRAGMA busy_timeout={WRITER_BUSY_MS}")
+        else:
+            raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    finally:
+        lock.unlock(CHECKPOINT)
+    return True
+
+
+def wal_size(location: Location) -> int:
+    """Bytes of the write-ahead log; 0 where there is none."""
+    try:
+        return os.stat(location.wal).st_size
+    except OSError:
+        return 0

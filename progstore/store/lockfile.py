@@ -1,0 +1,101 @@
+"""The lock file beside a store: one byte per purpose, dropped by the kernel when its holder dies.
+
+On Linux these are open-file-description locks, seen across pid namespaces and safe to hold from several threads. The
+file is opened once per process and store; a forked child must close what it inherited, or it would keep its parent's
+locks alive.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import sys
+import threading
+import weakref
+from typing import Final
+
+CHECKPOINT: Final = 0
+MAINTENANCE: Final = 1
+FIRST_OWNER: Final = 16
+
+_BUSY = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+_open_files: weakref.WeakSet[LockFile] = weakref.WeakSet()
+
+
+class LockFile:
+    """The bytes of one lock file; each is held by at most one process.
+
+    Raises OSError where the file cannot be opened or created.
+    """
+
+    def __init__(self, path: str, *, create: bool) -> None:
+        flags = os.O_RDWR | (os.O_CREAT if create else 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        self._descriptor = os.open(path, flags, 0o600)
+        self._mutex = threading.Lock()
+        _open_files.add(self)
+
+    def try_lock(self, byte: int) -> bool:
+        """Take `byte`; False where another process holds it."""
+        with self._mutex:
+            try:
+                _set(self._descriptor, byte, lock=True)
+            except OSError as error:
+                if error.errno in _BUSY:
+                    return False
+                raise
+            return True
+
+    def unlock(self, byte: int) -> None:
+        """Give `byte` back."""
+        with self._mutex:
+            _set(self._descriptor, byte, lock=False)
+
+    def is_locked(self, byte: int) -> bool:
+        """Whether another open file holds `byte`; a byte that this object holds itself does not count."""
+        if not self.try_lock(byte):
+            return True
+        self.unlock(byte)
+        return False
+
+    def close(self) -> None:
+        """Drop every byte held here."""
+        with self._mutex:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+
+def owner_byte(process_id: int) -> int:
+    """The byte that process `process_id` of the store holds as long as it lives."""
+    return FIRST_OWNER + process_id
+
+
+def close_inherited() -> None:
+    """In a forked child: let go of the parent's lock files, so that its locks end with it."""
+    for file in list(_open_files):
+        file.close()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _set(descriptor: int, byte: int, *, lock: bool) -> None:
+        os.lseek(descriptor, byte, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK if lock else msvcrt.LK_UNLCK, 1)
+
+elif sys.platform == "linux":
+    import fcntl
+
+    def _set(descriptor: int, byte: int, *, lock: bool) -> None:
+        kind = fcntl.F_WRLCK if lock else fcntl.F_UNLCK
+        # struct flock: type, whence, start, length, pid (0 for open-file-description locks), padding
+        flock = struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, flock)
+
+else:
+    import fcntl
+
+    def _set(descriptor: int, byte: int, *, lock: bool) -> None:
+        kind = fcntl.LOCK_EX | fcntl.LOCK_NB if lock else fcntl.LOCK_UN
+        fcntl.lockf(descriptor, kind, 1, byte, os.SEEK_SET)

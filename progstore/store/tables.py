@@ -1,0 +1,199 @@
+"""The tables, as SQLAlchemy Core describes them; the same on every backend.
+
+Times are REAL seconds since 1970 in UTC, durations are seconds of the monotonic clock, JSON stands as text.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+STATUSES = ("pending", "running", "complete", "error", "cancelled")
+TERMINAL = ("complete", "error", "cancelled")
+KINDS = ("ambient", "block", "declared")
+"""How a session came to be: by the first tracked loop, by `progstore.session()`, by `Session.create()`."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives AUTOINCREMENT, under which a deleted id never comes back, only to a plain INTEGER key.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _in(column: str, words: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(word) for word in words)})"
+
+
+store_info = Table(
+    "store_info",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uid", Text, nullable=False, unique=True),
+    Column("host", Text, nullable=False),
+    Column("machine_id", Text, nullable=False),
+    Column("boot_id", Text, nullable=False),
+    Column("pid_namespace", Text, nullable=False),
+    Column("pid", Id, nullable=False),
+    Column("start_ticks", Id),
+    Column("program", Text, nullable=False),
+    Column("argv", Text, nullable=False),
+    Column("cwd", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("python", Text, nullable=False),
+    Column("progstore_version", Text, nullable=False),
+    Column("interval", Double, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("end_reason", Text),
+    Column("lost_at", Double),
+    Column("beats", Id, nullable=False, server_default="0"),
+    Column("heartbeat_at", Double, nullable=False),
+    Column("dropped_events", Id, nullable=False, server_default="0"),
+    CheckConstraint(_in("end_reason", ("exit", "error", "signal")), name="end_reason"),
+    Index("ix_processes_live", "id", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
+    sqlite_autoincrement=True,
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uid", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("process_id", Id, ForeignKey("processes.id")),
+    Column("parent_uid", Text),
+    Column("host", Text, nullable=False),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("end_status", Text),
+    Column("duration", Double),
+    Column("stop_requested_at", Double),
+    Column("rev", Id, nullable=False),
+    CheckConstraint(_in("kind", KINDS), name="kind"),
+    CheckConstraint(_in("end_status", TERMINAL), name="end_status"),
+    Index("ix_sessions_history", "started_at", "id"),
+    Index("ix_sessions_host", "host", "id"),
+    Index("ix_sessions_name", "name", "started_at", "id"),
+    Index("ix_sessions_process", "process_id"),
+    Index("ix_sessions_live", "id", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
+    sqlite_autoincrement=True,
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("session_id", Id, ForeignKey("sessions.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("attempt", Id, nullable=False),
+    Column("process_id", Id, ForeignKey("processes.id")),
+    Column("parent_id", Id, ForeignKey("tasks.id", ondelete="SET NULL")),
+    Column("session_name", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("done", Double, nullable=False),
+    Column("total", Double),
+    Column("total_source", Text),
+    Column("failed", Double, nullable=False),
+    Column("active", Double, nullable=False),
+    Column("cancelled", Double, nullable=False),
+    Column("percent", Double),
+    Column("message", Text, nullable=False),
+    Column("error_type", Text),
+    Column("error", Text),
+    Column("traceback", Text),
+    Column("simulate_from", Double),
+    Column("simulate_until", Double),
+    Column("simulate_since", Double),
+    Column("simulate_expected", Double),
+    Column("resumed_from", Double),
+    Column("rev", Id, nullable=False),
+    Column("started_at", Double),
+    Column("updated_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("duration", Double),
+    Column("lost_at", Double),
+    Column("curve", Text),
+    UniqueConstraint("session_id", "key", "attempt"),
+    CheckConstraint(_in("status", STATUSES), name="status"),
+    # Each literal below must stand in a query's SQL for the partial index to be used.
+    Index(
+        "ix_tasks_live",
+        "process_id",
+        "id",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(
+        "ix_tasks_unusual",
+        "status",
+        "started_at",
+        "id",
+        sqlite_where=text("status <> 'complete'"),
+        postgresql_where=text("status <> 'complete'"),
+    ),
+    Index("ix_tasks_names", "session_name", "name", "status", "duration"),
+    Index("ix_tasks_history", "started_at", "id"),
+    Index(
+        "ix_tasks_parent",
+        "parent_id",
+        sqlite_where=text("parent_id IS NOT NULL"),
+        postgresql_where=text("parent_id IS NOT NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("session_id", Id, ForeignKey("sessions.id"), nullable=False),
+    Column("task_id", Id, ForeignKey("tasks.id")),
+    Column("at", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("data", Text),
+    Index("ix_events_task", "task_id"),
+    Index("ix_events_session", "session_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+# Not called `metadata`, for that is SQLAlchemy's own word for the collection of tables above.
+meta = Table(
+    "metadata",
+    metadata,
+    Column("session_id", Id, ForeignKey("sessions.id"), primary_key=True, autoincrement=False),
+    Column("task_id", Id, primary_key=True, autoincrement=False, server_default="0"),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Index("ix_metadata_search", "key", text("substr(value, 1, 100)")),
+)

@@ -1,0 +1,154 @@
+"""The one connection over which a process writes: opens the store, commits batches, notices what happens to the file.
+
+Used by one thread. Every method may raise what `faults.classify` tells apart; the recorder answers.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+
+from progstore.store import faults, schema, writes
+from progstore.store.batch import Applied, Batch, ProcessRow, TaskIdentity
+from progstore.store.checkpoint import WARN_AT, checkpoint_if_due
+from progstore.store.engine import Location, locate, writer_engine
+from progstore.store.lockfile import LockFile, owner_byte
+
+SYNC_EVERY: Final = 5.0
+"""Seconds after which a tick is made to survive a power cut, too."""
+
+Build = Callable[[writes.Lookup], Batch]
+
+
+class StoreWriter:
+    """A process's connection to one store for writing. Built without touching the disk; `open` does that."""
+
+    def __init__(self, url: str | None) -> None:
+        self._url = url
+        self._location: Location | None = None
+        self._lock: LockFile | None = None
+        self._engine: Engine | None = None
+        self._connection: Connection | None = None
+        self._files: tuple[object, object] = (None, None)
+        self._last_sync = 0.0
+        self._long_log = False
+        self._ids = writes.Ids()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None
+
+    @property
+    def location(self) -> Location:
+        """Where the store is. Raises StoreError for a URL that cannot be used."""
+        if self._location is None:
+            self._location = locate(self._url)
+        return self._location
+
+    @property
+    def log_is_held(self) -> bool:
+        """Whether the write-ahead log has grown so large that a reader must be holding it."""
+        return self._long_log
+
+    def open(self, process: ProcessRow) -> None:
+        """Connect, create or upgrade the schema, and publish `process` as alive.
+
+        The process's lock byte is taken before its row can be seen, so that nobody finds a row without a lock.
+        """
+        location = self.location
+        schema.create_file(location)
+        if self._lock is None:
+            self._lock = LockFile(location.lock, create=True)
+        self._engine = writer_engine(location)
+        self._connection = self._engine.connect()
+        schema.prepare(self._connection, location)
+        self._ids = writes.Ids()
+        self._files = (None, None)
+        with self._connection.begin():
+            writes.apply(self._connection, Batch(processes=[process]), self._ids)
+            self._lock.try_lock(owner_byte(self._ids.processes[process.uid]))
+        self._files = self._identity()
+
+    def commit(self, process: ProcessRow, build: Build, *, durable: bool) -> Applied:
+        """Write what `build` gathers inside the transaction.
+
+        With `durable`, or when the last sync is long ago, it survives a power cut when this returns.
+        Raises StoreReplaced where the file is no longer the one that was opened.
+        """
+        connection, raw = self._opened()
+        self._check_files()
+        now = time.monotonic()
+        durable = durable or now - self._last_sync >= SYNC_EVERY
+        raw.execute("PRAGMA synchronous=FULL" if durable else "PRAGMA synchronous=NORMAL")
+        try:
+            applied = self._transact(connection, process, build, singly=False)
+        except writes.DATA_FAULTS:
+            applied = self._transact(connection, process, build, singly=True)
+        if durable:
+            self._last_sync = now
+        self._check_files()
+        return applied
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the database where it is due."""
+        _, raw = self._opened()
+        assert self._lock is not None
+        self._long_log = checkpoint_if_due(raw, self.location, self._lock) > WARN_AT
+
+    def forget(self, identity: TaskIdentity) -> None:
+        """A task has ended; its id need not be remembered."""
+        self._ids.tasks.pop(identity, None)
+
+    def close(self) -> None:
+        """Give the connection back; the process's lock stays, for the process lives on."""
+        connection, self._connection = self._connection, None
+        engine, self._engine = self._engine, None
+        try:
+            if connection is not None:
+                connection.close()
+        finally:
+            if engine is not None:
+                engine.dispose()
+
+    def release(self) -> None:
+        """Close, and give the process's lock back."""
+        self.close()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.close()
+
+    def _transact(self, connection: Connection, process: ProcessRow, build: Build, *, singly: bool) -> Applied:
+        with connection.begin():
+            if writes.min_writer(connection) > schema.FORMAT:
+                schema.check_writable(schema.versions(connection), self.location)
+            batch = build(writes.Lookup(connection))
+            writes.beat(connection, self._ids.processes[process.uid], process.heartbeat_at, process.dropped_events)
+            return writes.apply(connection, batch, self._ids, singly=singly)
+
+    def _opened(self) -> tuple[Connection, sqlite3.Connection]:
+        assert self._connection is not None, "open() comes first"
+        raw = self._connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        return self._connection, raw
+
+    def _check_files(self) -> None:
+        if self._identity() != self._files:
+            raise faults.StoreReplaced(f"{self.location.path} was deleted, moved or replaced")
+
+    def _identity(self) -> tuple[object, object]:
+        """Device and inode of the database and its log; opening either would drop SQLite's locks, stat does not."""
+        return _inode(self.location.path), _inode(self.location.wal)
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,389 @@
+"""Batches in: one executemany per table, in the order in which rows refer to each other.
+
+Every row has one writer, and the statements say so: a row changes only for the process that owns it, and only to a
+newer revision. Ids belong to one store and are found by identity, then remembered as long as the connection lives.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from progstore.store.batch import Applied, Batch, EventRow, MetaRow, SessionRow, TaskIdentity, TaskRow
+from progstore.store.tables import events, meta, processes, sessions, tasks
+
+DATA_FAULTS = (IntegrityError, DataError, InterfaceError, ProgrammingError, OverflowError, UnicodeError)
+"""What one bad row raises; the rest of its batch is fine."""
+FEWEST_RUNS = 3
+"""Successful runs from which the usual duration of a history is told."""
+CHUNK = 500
+"""Keys asked for in one SELECT."""
+
+Row = tuple[Any, ...]
+
+_ONE: ColumnElement[int] = literal_column("1")
+
+_PROCESS_FIXED = (
+    "uid", "host", "machine_id", "boot_id", "pid_namespace", "pid", "start_ticks", "program", "argv", "cwd", "username",
+    "python", "progstore_version", "interval", "started_at",
+)  # fmt: skip
+_PROCESS_CHANGING = ("heartbeat_at", "dropped_events", "ended_at", "end_reason")
+_SESSION_FIXED = ("uid", "kind", "parent_uid", "host", "started_at")
+_SESSION_CHANGING = ("name", "message", "ended_at", "end_status", "duration", "rev")
+_TASK_FIXED = ("key", "attempt", "session_name", "name", "unit")
+_TASK_CHANGING = (
+    "status", "done", "total", "total_source", "failed", "active", "cancelled", "percent", "message", "error_type",
+    "error", "traceback", "simulate_from", "simulate_until", "simulate_since", "simulate_expected", "resumed_from",
+    "rev", "started_at", "updated_at", "ended_at", "duration", "curve",
+)  # fmt: skip
+
+_process_values = operator.attrgetter(*_PROCESS_FIXED, *_PROCESS_CHANGING)
+_session_values = operator.attrgetter(*_SESSION_FIXED, *_SESSION_CHANGING)
+_task_fixed = operator.attrgetter(*_TASK_FIXED)
+_task_changing = operator.attrgetter(*_TASK_CHANGING)
+_event_values = operator.attrgetter("at", "kind", "message", "data")
+
+
+class Ids:
+    """The ids that this store gave to rows written over one connection."""
+
+    def __init__(self) -> None:
+        self.processes: dict[str, int] = {}
+        self.sessions: dict[str, int] = {}
+        self.tasks: dict[TaskIdentity, int] = {}
+
+
+def apply(connection: Connection, batch: Batch, ids: Ids, *, singly: bool = False) -> Applied:
+    """Write `batch` within the open transaction.
+
+    With `singly` each row stands alone, so that one that no store could hold is refused and named while the others are
+    written; without, such a row raises one of DATA_FAULTS and the transaction must be rolled back.
+    """
+    run = _run_singly if singly else _run_together
+    applied = Applied()
+    _write_processes(connection, batch, ids, run, applied)
+    _write_sessions(connection, batch.sessions, ids, run, applied)
+    for identity in batch.taken:
+        _take(connection, identity, ids, batch, applied)
+    known = [row for row in batch.tasks if row.identity in ids.tasks]
+    fresh = [row for row in batch.tasks if row.identity not in ids.tasks]
+    _update_tasks(connection, known, ids, run, applied)
+    _insert_tasks(connection, fresh, ids, run, applied)
+    _write_events(connection, batch.events, ids, run, applied)
+    _write_metadata(connection, batch.metadata, ids, run, applied)
+    return applied
+
+
+def beat(connection: Connection, process_id: int, now: float, dropped_events: int) -> None:
+    """A sign of life, written with every transaction; it also takes back that the process was held for lost."""
+    prepared = _beat()
+    connection.exec_driver_sql(prepared.sql, prepared.arrange((now, dropped_events, process_id)))
+
+
+def min_writer(connection: Connection) -> int:
+    """The least format that a writer of this store must know."""
+    found = connection.exec_driver_sql("SELECT value FROM store_info WHERE key = 'min_writer'").scalar()
+    return int(found or 0)
+
+
+class Lookup:
+    """What may be asked of the store inside the transaction that is about to write."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def newest_attempt(self, session_uid: str, key: str) -> int:
+        """The number of the newest start under `key`, 0 where there is none."""
+        prepared = _newest_attempt()
+        found = self._connection.exec_driver_sql(prepared.sql, prepared.arrange((session_uid, key))).scalar()
+        return found or 0
+
+    def session_name(self, uid: str) -> str | None:
+        """What a session that somebody else opened is called, once its row is there."""
+        return self._connection.execute(select(sessions.c.name).where(sessions.c.uid == uid)).scalar()
+
+    def usual_duration(self, session: str, name: str) -> float | None:
+        """The median seconds of the successful runs of one history, nearest rank; None where there are fewer than
+        three.
+        """
+        runs = (tasks.c.session_name == session) & (tasks.c.name == name) & (tasks.c.status == "complete")
+        taken = tasks.c.duration
+        found = self._connection.execute(select(func.count()).where(runs, taken.is_not(None))).scalar_one()
+        if found < FEWEST_RUNS:
+            return None
+        ordered = select(taken).where(runs, taken.is_not(None)).order_by(taken)
+        return self._connection.execute(ordered.limit(1).offset((found - 1) // 2)).scalar()
+
+
+Run = Callable[[Connection, "Prepared", Sequence[Row], Applied], int]
+
+
+def _run_together(connection: Connection, prepared: Prepared, rows: Sequence[Row], _: Applied) -> int:
+    if not rows:
+        return 0
+    return connection.exec_driver_sql(prepared.sql, [prepared.arrange(row) for row in rows]).rowcount
+
+
+def _run_singly(connection: Connection, prepared: Prepared, rows: Sequence[Row], applied: Applied) -> int:
+    changed = 0
+    for row in rows:
+        savepoint = connection.begin_nested()
+        try:
+            changed += connection.exec_driver_sql(prepared.sql, prepared.arrange(row)).rowcount
+        except DATA_FAULTS as error:
+            savepoint.rollback()
+            applied.refused.append(f"{getattr(error, 'orig', None) or error}")
+        else:
+            savepoint.commit()
+    return changed
+
+
+def _write_processes(connection: Connection, batch: Batch, ids: Ids, run: Run, applied: Applied) -> None:
+    if not batch.processes:
+        return
+    run(connection, _upsert_process(), [_process_values(row) for row in batch.processes], applied)
+    _find(connection, processes, [row.uid for row in batch.processes], ids.processes)
+
+
+def _write_sessions(connection: Connection, rows: list[SessionRow], ids: Ids, run: Run, applied: Applied) -> None:
+    if not rows:
+        return
+    own = [(*_session_values(row), ids.processes[row.process_uid]) for row in rows if row.process_uid in ids.processes]
+    others = [(*_session_values(row), None) for row in rows if row.process_uid not in ids.processes]
+    run(connection, _upsert_session(), own, applied)
+    run(connection, _insert_session(), others, applied)
+    _find(connection, sessions, [row.uid for row in rows if row.uid not in ids.sessions], ids.sessions)
+
+
+def _find(connection: Connection, table: Table, uids: list[str], found: dict[str, int]) -> None:
+    for chunk in _chunks(uids):
+        statement = select(table.c.uid, table.c.id).where(table.c.uid.in_(chunk))
+        found.update((uid, number) for uid, number in connection.execute(statement))
+
+
+def _take(connection: Connection, identity: TaskIdentity, ids: Ids, batch: Batch, applied: Applied) -> None:
+    """One conditional UPDATE moves a task that has not ended to the sender; whoever comes second changes nothing."""
+    session_uid, key, attempt = identity
+    row = next(row for row in batch.tasks if row.identity == identity)
+    taken = connection.execute(
+        update(tasks)
+        .where(tasks.c.session_id == select(sessions.c.id).where(sessions.c.uid == session_uid).scalar_subquery())
+        .where(tasks.c.key == key, tasks.c.attempt == attempt, tasks.c.ended_at.is_(None))
+        .values(process_id=ids.processes[row.process_uid], lost_at=None)
+        .returning(tasks.c.id, tasks.c.session_id, tasks.c.rev)
+    ).one_or_none()
+    if taken is None:
+        applied.not_ours.append(identity)
+    else:
+        ids.tasks[identity] = taken.id
+        ids.sessions[session_uid] = taken.session_id
+        row.rev = max(row.rev, taken.rev + 1)
+
+
+def _update_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, run: Run, applied: Applied) -> None:
+    if not rows:
+        return
+    values = [(*_task_changing(row), ids.tasks[row.identity], ids.processes[row.process_uid], row.rev) for row in rows]
+    if run(connection, _update_task(), values, applied) == len(rows):
+        return
+    owners: dict[int, int | None] = {}
+    for chunk in _chunks([ids.tasks[row.identity] for row in rows]):
+        owners.update(connection.execute(select(tasks.c.id, tasks.c.process_id).where(tasks.c.id.in_(chunk))).tuples())
+    for row in rows:
+        # Deleted by somebody, or taken over: either way it is no longer this process's to write.
+        if owners.get(ids.tasks[row.identity]) != ids.processes[row.process_uid]:
+            applied.not_ours.append(row.identity)
+            del ids.tasks[row.identity]
+
+
+def _insert_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, run: Run, applied: Applied) -> None:
+    for generation in _generations(rows):
+        writable = [row for row in generation if row.session_uid in ids.sessions]
+        values = [
+            (
+                *_task_fixed(row),
+                *_task_changing(row),
+                ids.sessions[row.session_uid],
+                ids.processes[row.process_uid],
+                ids.tasks.get(row.parent) if row.parent else None,
+            )
+            for row in writable
+        ]
+        run(connection, _upsert_task(), values, applied)
+        _find_tasks(connection, writable, ids, applied)
+
+
+def _generations(rows: list[TaskRow]) -> Iterator[list[TaskRow]]:
+    """Parents before their children, for a child's row needs its parent's id."""
+    waiting = {row.identity: row for row in rows}
+    while waiting:
+        ready = [row for row in waiting.values() if row.parent not in waiting]
+        for row in ready:
+            del waiting[row.identity]
+        yield ready
+
+
+def _find_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, applied: Applied) -> None:
+    uids = {ids.sessions[row.session_uid]: row.session_uid for row in rows}
+    for session_id, uid in uids.items():
+        wanted = {row.identity: row.process_uid for row in rows if row.session_uid == uid}
+        for chunk in _chunks([key for _, key, _ in wanted]):
+            statement = select(tasks.c.key, tasks.c.attempt, tasks.c.id, tasks.c.process_id)
+            for key, attempt, number, process_id in connection.execute(
+                statement.where(tasks.c.session_id == session_id, tasks.c.key.in_(chunk))
+            ):
+                identity = (uid, key, attempt)
+                if identity not in wanted:
+                    continue
+                if process_id == ids.processes[wanted[identity]]:
+                    ids.tasks[identity] = number
+                else:
+                    applied.not_ours.append(identity)
+
+
+def _write_events(connection: Connection, rows: list[EventRow], ids: Ids, run: Run, applied: Applied) -> None:
+    values = [
+        (*_event_values(row), ids.sessions[row.session_uid], ids.tasks[row.task] if row.task else None)
+        for row in rows
+        if row.session_uid in ids.sessions and (row.task is None or row.task in ids.tasks)
+    ]
+    run(connection, _insert_event(), values, applied)
+
+
+def _write_metadata(connection: Connection, rows: list[MetaRow], ids: Ids, run: Run, applied: Applied) -> None:
+    values = [
+        (ids.sessions[row.session_uid], ids.tasks[row.task] if row.task else 0, row.key, row.value)
+        for row in rows
+        if row.session_uid in ids.sessions and (row.task is None or row.task in ids.tasks)
+    ]
+    run(connection, _upsert_metadata(), values, applied)
+
+
+def _chunks(keys: list[Any]) -> Iterator[list[Any]]:
+    return (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
+
+
+# The statements, compiled once: handing the driver finished text and tuples halves the cost of a tick.
+
+
+class Prepared(NamedTuple):
+    """A statement's text, and what puts a row of values into the order of its placeholders."""
+
+    sql: str
+    arrange: Callable[[Row], Row]
+
+
+def _prepare(statement: ClauseElement, names: Sequence[str]) -> Prepared:
+    """`statement` as text; rows will be handed over with their values in the order of `names`."""
+    compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
+    assert isinstance(compiled, SQLCompiler)
+    assert compiled.positiontup is not None
+    return Prepared(str(compiled), operator.itemgetter(*(names.index(name) for name in compiled.positiontup)))
+
+
+def _binds(names: Sequence[str]) -> dict[str, Any]:
+    return {name: bindparam(name) for name in names}
+
+
+@cache
+def _upsert_process() -> Prepared:
+    names = (*_PROCESS_FIXED, *_PROCESS_CHANGING)
+    statement = sqlite.insert(processes).values(_binds(names))
+    changing = {name: statement.excluded[name] for name in _PROCESS_CHANGING}
+    beats = processes.c.beats + _ONE
+    statement = statement.on_conflict_do_update(
+        index_elements=["uid"], set_={**changing, "lost_at": null(), "beats": beats}
+    )
+    return _prepare(statement, names)
+
+
+@cache
+def _upsert_session() -> Prepared:
+    names = (*_SESSION_FIXED, *_SESSION_CHANGING, "process_id")
+    statement = sqlite.insert(sessions).values(_binds(names))
+    # A child process may have put the row there first; only its real owner knows how the session came to be.
+    owned = ("process_id", "kind", "parent_uid", "started_at", *_SESSION_CHANGING)
+    statement = statement.on_conflict_do_update(
+        index_elements=["uid"],
+        set_={name: statement.excluded[name] for name in owned},
+        where=sessions.c.process_id.is_(None) | (sessions.c.process_id == statement.excluded.process_id),
+    )
+    return _prepare(statement, names)
+
+
+@cache
+def _insert_session() -> Prepared:
+    names = (*_SESSION_FIXED, *_SESSION_CHANGING, "process_id")
+    statement = sqlite.insert(sessions).values(_binds(names)).on_conflict_do_nothing(index_elements=["uid"])
+    return _prepare(statement, names)
+
+
+@cache
+def _upsert_task() -> Prepared:
+    names = (*_TASK_FIXED, *_TASK_CHANGING, "session_id", "process_id", "parent_id")
+    statement = sqlite.insert(tasks).values(_binds(names))
+    statement = statement.on_conflict_do_update(
+        index_elements=["session_id", "key", "attempt"],
+        set_={**{name: statement.excluded[name] for name in _TASK_CHANGING}, "lost_at": null()},
+        where=(tasks.c.process_id == statement.excluded.process_id) & (statement.excluded.rev > tasks.c.rev),
+    )
+    return _prepare(statement, names)
+
+
+@cache
+def _update_task() -> Prepared:
+    statement = update(tasks).where(
+        tasks.c.id == bindparam("which"), tasks.c.process_id == bindparam("owner"), tasks.c.rev < bindparam("newer")
+    )
+    statement = statement.values({**_binds(_TASK_CHANGING), "lost_at": null()})
+    return _prepare(statement, (*_TASK_CHANGING, "which", "owner", "newer"))
+
+
+@cache
+def _insert_event() -> Prepared:
+    names = ("at", "kind", "message", "data", "session_id", "task_id")
+    return _prepare(insert(events).values(_binds(names)), names)
+
+
+@cache
+def _upsert_metadata() -> Prepared:
+    names = ("session_id", "task_id", "key", "value")
+    statement = sqlite.insert(meta).values(_binds(names))
+    statement = statement.on_conflict_do_update(
+        index_elements=["session_id", "task_id", "key"], set_={"value": statement.excluded.value}
+    )
+    return _prepare(statement, names)
+
+
+@cache
+def _beat() -> Prepared:
+    names = ("heartbeat_at", "dropped_events")
+    changes = {**_binds(names), "beats": processes.c.beats + _ONE, "lost_at": null()}
+    statement = update(processes).where(processes.c.id == bindparam("which")).values(changes)
+    return _prepare(statement, (*names, "which"))
+
+
+@cache
+def _newest_attempt() -> Prepared:
+    statement = select(func.max(tasks.c.attempt)).join(sessions, sessions.c.id == tasks.c.session_id)
+    statement = statement.where(sessions.c.uid == bindparam("session"), tasks.c.key == bindparam("task_key"))
+    return _prepare(statement, ("session", "task_key"))

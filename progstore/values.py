@@ -1,0 +1,278 @@
+"""Frozen values that readers of a store get: sessions, tasks, events, verdicts, and the filter that asks for them.
+
+Times are seconds since 1970 in UTC, durations are seconds of the monotonic clock, percents go from 0 to 100.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+class Status(StrEnum):
+    """What the store says of a task or session; the last three are terminal and never change back."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """True once the work has ended, in whichever way."""
+        return self in (Status.COMPLETE, Status.ERROR, Status.CANCELLED)
+
+
+class Life(StrEnum):
+    """What a reader concludes about work that is stored as running."""
+
+    ALIVE = "alive"
+    STALE = "stale"
+    SUSPENDED = "suspended"
+    LOST = "lost"
+    UNREACHABLE = "unreachable"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether the owner of running work still lives, why we think so, and since when it has not (seconds UTC)."""
+
+    life: Life
+    reason: str
+    since: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.life}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """Something that happened to a session (`task_id` None) or a task; order by `id`, never by time."""
+
+    id: int
+    session_id: int
+    task_id: int | None
+    at: float
+    kind: str
+    message: str
+    data: Json = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """The event as plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskView:
+    """One piece of work as it stood when it was read.
+
+    `done`, `total`, `failed` (part of done), `active` and `cancelled` count in `unit`. `percent` is None when nobody
+    can know it; `simulated` marks one that is drawn from the clock, `reported_percent` is one that the job said
+    directly, or that the simulation had reached when it ended. `rate` is in units per second; `eta` is the
+    estimated finish, seconds UTC. `verdict` is set only for what is stored as running. `curve` holds (elapsed seconds,
+    done) points.
+    """
+
+    id: int
+    key: str
+    name: str
+    session_id: int
+    session_name: str
+    parent_id: int | None
+    status: Status
+    verdict: Verdict | None
+    done: float
+    total: float | None
+    failed: float
+    active: float
+    cancelled: float
+    unit: str
+    percent: float | None
+    simulated: bool
+    rate: float | None
+    eta: float | None
+    message: str
+    error_type: str | None
+    error: str | None
+    traceback: str | None
+    attempt: int
+    started_at: float | None
+    updated_at: float | None
+    ended_at: float | None
+    duration: float | None
+    host: str
+    pid: int | None
+    reported_percent: float | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    curve: tuple[tuple[float, float], ...] = ()
+
+    def to_dict(self) -> dict[str, Json]:
+        """The task as plain JSON."""
+        return _plain(self)
+
+    def _repr_html_(self) -> str:
+        return _table(self, ("name", "status", "done", "total", "unit", "percent", "message", "error"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionView:
+    """One run of a program, or a declared group of tasks, as it stood when it was read.
+
+    `status` is derived: from the newest attempt of each task, the session's own end and the verdicts. `counts` has the
+    number of tasks by status. `tasks` is filled where one session is asked for, and empty in lists.
+    """
+
+    id: int
+    uid: str
+    name: str
+    kind: str
+    status: Status
+    verdict: Verdict | None
+    overall_percent: int
+    counts: Mapping[str, int]
+    message: str
+    started_at: float | None
+    ended_at: float | None
+    duration: float | None
+    host: str
+    pid: int | None
+    program: str
+    parent_uid: str | None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    tasks: tuple[TaskView, ...] = ()
+
+    def to_dict(self) -> dict[str, Json]:
+        """The session, with its tasks where they were read, as plain JSON."""
+        return _plain(self)
+
+    def _repr_html_(self) -> str:
+        return _table(self, ("id", "name", "status", "overall_percent", "host", "message"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryView:
+    """All past runs of one history, (session name, task name): counts, success rate (0 to 1) and seconds taken.
+
+    `median` and `p90` are over the `complete` runs, nearest rank; None where there is none.
+    """
+
+    session_name: str
+    name: str
+    runs: int
+    complete: int
+    errors: int
+    cancelled: int
+    success_rate: float | None
+    median: float | None
+    p90: float | None
+    last_started_at: float | None
+
+    def to_dict(self) -> dict[str, Json]:
+        """The history's figures as plain JSON."""
+        return _plain(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which sessions or tasks are asked for; what is left out does not restrict.
+
+    `text` is looked for in names and messages of the newest 100,000 rows. `since` and `until` bound `started_at`
+    (seconds UTC); `longer_than` and `shorter_than` bound the duration (seconds). `meta` pairs must be equal.
+    """
+
+    text: str = ""
+    name: str | None = None
+    session_name: str | None = None
+    statuses: frozenset[Status] = frozenset()
+    host: str | None = None
+    since: float | None = None
+    until: float | None = None
+    longer_than: float | None = None
+    shorter_than: float | None = None
+    meta: Mapping[str, str] = field(default_factory=dict)
+    session_ids: tuple[int, ...] | None = None
+    parent_id: int | None = None
+    live: bool = False
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """One page of a list, newest first; `next_cursor` asks for the page after it and is None on the last."""
+
+    items: tuple[Item, ...]
+    next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """The answer to a SQL question: column names, rows, and whether rows were left out by the limit."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneReport:
+    """What a clean-up removed, or with `dry_run` would remove; `bytes_freed` is an estimate in a dry run."""
+
+    sessions: int
+    tasks: int
+    events: int
+    bytes_freed: int
+    dry_run: bool
+    seconds: float
+
+    def to_dict(self) -> dict[str, Json]:
+        """The report as plain JSON."""
+        return _plain(self)
+
+
+def _plain(view: Any) -> dict[str, Json]:
+    """The view's fields as JSON values: tuples become lists, nested views objects."""
+    return {each.name: _plain_value(getattr(view, each.name)) for each in fields(view)}
+
+
+def _plain_value(value: Any) -> Json:
+    if isinstance(value, Verdict):
+        return {"life": str(value.life), "reason": value.reason, "since": value.since}
+    if isinstance(value, StrEnum):
+        return str(value)
+    if hasattr(value, "__dataclass_fields__"):
+        return _plain(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain_value(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain_value(each) for each in value]
+    return value  # type: ignore[no-any-return]  # what is left came from JSON or is a number
+
+
+def _table(view: Any, names: tuple[str, ...]) -> str:
+    """A small HTML table of the named fields, every value escaped."""
+    cells = "".join(
+        f"<tr><th>{name}</th><td>{html.escape(_shown(getattr(view, name)))}</td></tr>"
+        for name in names
+        if getattr(view, name) not in (None, "")
+    )
+    return f"<table>{cells}</table>"
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(_plain_value(value))

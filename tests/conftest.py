@@ -1,0 +1,96 @@
+"""What every test stands on: a store of its own, a clean environment, and real programs to run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from progstore import config
+
+Program = Callable[..., "subprocess.Popen[str]"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--soak` runs the long forms of the tests that kill processes and fill stores."""
+    parser.addoption("--soak", action="store_true", help="run the long forms: hundreds of kills instead of dozens")
+
+
+@pytest.fixture
+def soak(request: pytest.FixtureRequest) -> bool:
+    """Whether the long forms were asked for."""
+    return bool(request.config.getoption("--soak"))
+
+
+@pytest.fixture
+def store_path(tmp_path: Path) -> Path:
+    """Where this test's store is; the file is made by whatever records first."""
+    return tmp_path / "progstore.db"
+
+
+@pytest.fixture(autouse=True)
+def clean_settings(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Recording goes to this test's store, drawing is off, and nothing of the developer's own settings is left."""
+    for variable in [name for name in os.environ if name.startswith("PROGSTORE_")]:
+        monkeypatch.delenv(variable)
+    # Set, then deleted: what progstore publishes there during the test is gone after it.
+    monkeypatch.setenv("PROGSTORE_SESSION", "")
+    monkeypatch.delenv("PROGSTORE_SESSION")
+    monkeypatch.setenv("PROGSTORE_URL", str(store_path))
+    monkeypatch.setenv("PROGSTORE_BAR", "0")
+    monkeypatch.setattr(config, "_configured", {})
+    monkeypatch.setattr(config, "_installed", {})
+    monkeypatch.setattr(config, "_warned", set())
+    yield
+    if "progstore.live.exits" in sys.modules:
+        from progstore.live.exits import leave_store
+
+        leave_store(str(store_path))
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    """Starts a Python program from its source, with its input and output as pipes; what still runs is killed at the
+    end.
+    """
+    running: list[subprocess.Popen[str]] = []
+
+    def start(
+        source: str, *arguments: str, executable: str = sys.executable, **environment: str
+    ) -> subprocess.Popen[str]:
+        script = tmp_path / f"program{len(running)}.py"
+        script.write_text(textwrap.dedent(source), encoding="utf-8")
+        process = subprocess.Popen(
+            [executable, str(script), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def run_program(program: Program) -> Callable[..., str]:
+    """Runs a Python program from its source to its end and returns what it printed; it must end well."""
+
+    def run(source: str, *arguments: str, **environment: str) -> str:
+        process = program(source, *arguments, **environment)
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        return output
+
+    return run
