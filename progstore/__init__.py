@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     )
     from progstore.live.recorder import flush
     from progstore.live.session import Session, session
-    from progstore.live.task import Task, current, track
+    from progstore.live.task import Task, current
+    from progstore.live.tracking import track
     from progstore.store.store import Store, open_store
     from progstore.values import (
         EventView,
@@ -75,7 +76,7 @@ _HOMES = {
     "map": "adapters.futures",
     "open_store": "store.store",
     "session": "live.session",
-    "track": "live.task",
+    "track": "live.tracking",
     "tracked": "adapters.callables",
 }
 

@@ -7,26 +7,23 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
 import sys
 import threading
 from collections import deque
 
-from progstore import clean
 from progstore.live import ambient, identity
 from progstore.live.recorder import recorder
+from progstore.live.state import LEFT_EARLY, TaskState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Final
 
-    from progstore.live.state import TaskState
-
 FORK_PATIENCE: Final = 0.5
 """Seconds that a fork waits for the recorder to be out of the way."""
-
-LEFT_EARLY: Final = "left early"
+IMPORT_PATIENCE: Final = 10.0
+"""Seconds that a fork waits for the recorder's imports; a child that found them half done could hang in its own."""
 
 _left_early: deque[TaskState] = deque(maxlen=100)
 _uncaught: BaseException | None = None
@@ -56,16 +53,12 @@ def end_process(reason: str | None = None) -> None:
     for task in recorder.live():
         _give_up(task, why)
     for session in ambient.unended():
-        if isinstance(error, KeyboardInterrupt):
-            session.end("cancelled", "interrupted")
-        elif error is not None:
-            session.end(
-                "error", clean.shorten(clean.printable(f"{type(error).__qualname__}: {error}"), clean.MESSAGE_LIMIT)
-            )
+        if error is not None:
+            session.fail(error)
+        elif reason == "exit":
+            session.end("complete")
         else:
-            session.end(
-                "complete" if reason == "exit" else "cancelled", "" if reason == "exit" else "ended by a signal"
-            )
+            session.end("cancelled", "ended by a signal")
     recorder.close_process(reason)
 
 
@@ -93,6 +86,7 @@ def handle_sigterm() -> None:
 
     Raises ValueError when it is called in another thread than the main one.
     """
+    import signal  # which imports enum, and takes as long as all of the rest of this module's imports
 
     def die(number: int, _frame: FrameType | None) -> None:
         end_process("signal")
@@ -138,28 +132,26 @@ def _sharpen(error: BaseException, trace: TracebackType | None) -> None:
     for state in list(_left_early):
         if state.frame is None or lines.get(state.frame) != state.left_at_line or state.message != LEFT_EARLY:
             continue
-        if isinstance(error, KeyboardInterrupt):
-            state.message = "interrupted"
-        else:
-            state.sharpen(error)
+        state.sharpen(error)
         recorder.end(state)
 
 
 def _before_fork() -> None:
     global _fork_is_safe  # noqa: PLW0603  # said by one hook of a fork to the next
-    _fork_is_safe = recorder.stop(FORK_PATIENCE)
+    _fork_is_safe = recorder.stop(FORK_PATIENCE, import_patience=IMPORT_PATIENCE)
 
 
 def _after_fork_in_child() -> None:
     global _uncaught  # noqa: PLW0603  # what failed was the parent
     _uncaught = None
     _left_early.clear()
-    recorder.become_child(safe=_fork_is_safe)
-    ambient.forget()
-    identity.forget_process_uid()
+    # First, for letting go of what holds a lock file does not close it.
     lockfile = sys.modules.get("progstore.store.lockfile")
     if lockfile is not None:
         lockfile.close_inherited()
+    recorder.become_child(safe=_fork_is_safe)
+    ambient.forget()
+    identity.forget_process_uid()
 
 
 _install()

@@ -274,7 +274,7 @@ def _curve(task: TaskState, look: _TaskLook, done: float) -> str | None:
 def _count_unstored(task: TaskState) -> None:
     beyond = {name: number - MOST_CHILDREN for name, number in list(task.children.items()) if number > MOST_CHILDREN}
     if beyond and task.meta.get(UNSTORED_CHILDREN) != (text := json.dumps(beyond)):
-        task.put(UNSTORED_CHILDREN, text)
+        task.put_json(UNSTORED_CHILDREN, text)
 
 
 def _double(value: float) -> float:

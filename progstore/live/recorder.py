@@ -6,17 +6,18 @@ What is written for one store, and how faults are met, stands in `outbox`, which
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
 from collections import deque
 
+from progstore.live.outboxes import Outboxes
+from progstore.live.waiting import Bell, Flush, runs
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from progstore.live.outbox import Outbox
     from progstore.live.state import SessionState, TaskState
 
 GROUPING: Final = 0.05
@@ -25,41 +26,27 @@ HEAD_START: Final = 0.01
 """Seconds that a job gets before its recorder begins to import what it needs."""
 EXIT_PATIENCE: Final = 2.0
 """Seconds that the end of a process, or of a task in a pool's worker, waits for the last write."""
+MOST_NOTES: Final = 20_000
+"""Starts and ends that are kept while no thread can be started; of more, the oldest are dropped."""
 WORKER_PAUSE: Final = 1.0
 """Seconds between two such waits in a pool's worker."""
-
-
-class Flush:
-    """Somebody waits until all that was said before is on disk."""
-
-    def __init__(self, timeout: float) -> None:
-        self.deadline = time.monotonic() + timeout
-        self._over = threading.Event()
-        self._durable = False
-
-    def answer(self, *, durable: bool) -> None:
-        """Let the waiting one go on."""
-        self._durable = durable
-        self._over.set()
-
-    def wait(self) -> bool:
-        """True once it is on disk, False if it is not before the deadline."""
-        return self._over.wait(max(0.0, self.deadline - time.monotonic())) and self._durable
 
 
 class Recorder:
     """Takes note of what jobs begin and end, and runs the thread that writes it down."""
 
     def __init__(self) -> None:
-        self._starting = threading.Lock()
+        # Reentrant, for the garbage collector or a signal handler may begin or end a task while this thread holds it.
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
-        self._stopping = False
+        self._bell = Bell()
+        self._has_imported = threading.Event()
+        self._stops = 0
         self._barred = ""
-        self._sessions: deque[SessionState] = deque()
-        self._tasks: deque[TaskState] = deque()
+        self._sessions: deque[SessionState] = deque(maxlen=MOST_NOTES)
+        self._tasks: deque[TaskState] = deque(maxlen=MOST_NOTES)
         self._flushes: deque[Flush] = deque()
-        self._outboxes: dict[str | None, Outbox] = {}
+        self._outboxes = Outboxes()
         self._urgent = False
         self._last_tick = -GROUPING
         self._last_worker_wait = -WORKER_PAUSE
@@ -90,7 +77,7 @@ class Recorder:
     def hurry(self) -> None:
         """Write soon rather than at the next tick."""
         self._urgent = True
-        self._wake.set()
+        self._bell.ring()
         if self._thread is None:
             self._start()
 
@@ -98,49 +85,54 @@ class Recorder:
         """Wait at most `timeout` seconds until all that was said is on disk; whether it is. A bad store raises
         nothing.
         """
-        if self._thread is None and not self._has_work():
+        if not self._has_work():
             return True
+        if threading.current_thread() is self._thread:  # a task that the garbage collector ends in there
+            return False
+        if not self._will_tick():
+            return False
         flush = Flush(timeout)
         self._flushes.append(flush)
         self.hurry()
-        return not self._barred and flush.wait()
+        return flush.wait()
 
     def live(self) -> list[TaskState]:
         """The recorded tasks of this process that have not ended."""
-        known = [*self._tasks, *(state for outbox in list(self._outboxes.values()) for state in outbox.watched())]
+        known = [*self._tasks, *self._outboxes.watched()]
         return list({id(state): state for state in known if state.ended_at is None}.values())
 
     def sessions(self) -> list[SessionState]:
         """The sessions of this process that have not ended."""
-        known = [*self._sessions, *(state for outbox in list(self._outboxes.values()) for state in outbox.sessions())]
+        known = [*self._sessions, *self._outboxes.sessions()]
         return [state for state in known if state.is_open and not state.joined]
 
     # The life of the thread
 
-    def stop(self, timeout: float) -> bool:
-        """Let the thread end and give its connections back; whether it is gone within `timeout` seconds."""
-        with self._starting:
+    def stop(self, timeout: float, *, import_patience: float = 0.0) -> bool:
+        """Let the thread end and give its connections back; whether it is gone within `timeout` seconds, which begin
+        when it has imported what it needs or `import_patience` is over. No other one is started until `resume()`.
+        """
+        with self._lock:
+            self._stops += 1
             thread = self._thread
-            if thread is None:
-                return True
-            deadline = time.monotonic() + timeout
-            self._stopping = True
-            self._wake.set()
-            thread.join(timeout)
-            # join() returns a moment before the system's own thread is gone, and a fork must not meet it.
-            while _runs(thread) and time.monotonic() < deadline:
-                time.sleep(0.0005)
-            if _runs(thread):
-                return False
-            self._thread = None
-            self._stopping = False
+        if thread is None:
             return True
+        if thread.ident is None:  # a signal handler came just when this thread was about to start it
+            return False
+        self._bell.ring()
+        self._has_imported.wait(import_patience)
+        deadline = time.monotonic() + timeout
+        thread.join(timeout)
+        # join() returns a moment before the system's own thread is gone, and a fork must not meet it.
+        while runs(thread) and time.monotonic() < deadline:
+            time.sleep(0.0005)
+        return not runs(thread)
 
     def resume(self) -> None:
-        """After a fork, in the parent: go on where it stopped."""
-        self._stopping = False
-        if self._thread is None and self._has_work():
-            self._start()
+        """After a stop, go on where it stopped."""
+        with self._lock:
+            self._stops -= 1
+            self._restart()
 
     def become_child(self, *, safe: bool) -> None:
         """After a fork, in the child: what was inherited stays the parent's; what begins from here on is this
@@ -148,28 +140,34 @@ class Recorder:
 
         Not `safe` means that the parent was writing at that moment; then SQLite's own state cannot be trusted here.
         """
-        for session in self._sessions:
+        outboxes = self._outboxes
+        for session in [*self._sessions, *outboxes.sessions()]:
             session.inert = True
-        for task in [*self._tasks, *(state for outbox in self._outboxes.values() for state in outbox.watched())]:
+        for task in [*self._tasks, *outboxes.watched()]:
             task.inert = True
-        if not safe:
-            _abandoned.append(self._outboxes)
         self.__init__()  # type: ignore[misc]  # afresh, in the place where everybody knows it
         if not safe:
+            _abandoned.append(outboxes)
             self._barred = "it was forked while its parent was writing to the store"
 
     def close_process(self, reason: str) -> None:
         """The process ends, for this reason: write the last state, waiting at most EXIT_PATIENCE seconds."""
-        if self._thread is not None or self._has_work():
-            self._end_reason = reason
+        if not self._has_work():
+            return
+        self._end_reason = reason
+        if self._will_tick():
             self.flush(EXIT_PATIENCE)
             self.stop(GROUPING)
+        elif not self._barred:
+            # So late that no thread can be started any more.
+            self._tick()
+            self._outboxes.close()
 
     def leave(self, store: str | None) -> None:
         """Write the last state of one store, as if the process ended for it, and give its connection back."""
         self.flush(EXIT_PATIENCE)
         if self.stop(EXIT_PATIENCE):
-            outbox = self._outboxes.pop(store, None)
+            outbox = self._outboxes.remove(store)
             if outbox is not None:
                 outbox.write(hurry=True, end_reason="exit")
                 outbox.close()
@@ -178,28 +176,38 @@ class Recorder:
     def _has_work(self) -> bool:
         return bool(self._tasks or self._sessions or self._outboxes)
 
+    def _will_tick(self) -> bool:
+        """Whether what is asked of the thread now will be done: it is there, or comes back after a fork."""
+        with self._lock:
+            self._restart()
+            return self._thread is not None or self._stops > 0
+
+    def _restart(self) -> None:
+        if self._thread is None and self._has_work():
+            self._start()
+
     def _start(self) -> None:
         from progstore.live import exits  # which stands on this module, and is loaded wherever a task can begin
 
-        with self._starting:
-            if self._thread is not None or self._stopping:
-                return
-            if not self._barred:
-                thread = threading.Thread(target=self._run, name="progstore-recorder", daemon=True)
+        with self._lock:
+            if self._barred:
+                self._refuse()
+            elif self._thread is None and not self._stops:
+                # Known before it starts, so that whoever comes here meanwhile, even in this thread, starts no second.
+                self._thread = thread = threading.Thread(target=self._run, name="progstore-recorder", daemon=True)
                 try:
                     thread.start()
                 except RuntimeError:
-                    self._barred = "no thread can be started any more"
+                    # Too many threads, or the interpreter is ending: tried again with the next start or end.
+                    self._thread = None
                 else:
-                    self._thread = thread
                     exits.finalize_worker()
-        if self._barred:
-            self._say_barred()
 
-    def _say_barred(self) -> None:
+    def _refuse(self) -> None:
         import logging  # only this trouble pays for it
 
-        if self._tasks or self._sessions:
+        if self._barred not in _said and (self._tasks or self._sessions):
+            _said.add(self._barred)
             logging.getLogger("progstore").warning("this process records nothing: %s", self._barred)
         self._tasks.clear()
         self._sessions.clear()
@@ -217,40 +225,43 @@ class Recorder:
     # In the thread
 
     def _run(self) -> None:
-        # The job goes first: what this thread imports next would hold the interpreter while it takes its first steps.
-        time.sleep(HEAD_START)
         try:
-            while True:
-                self._wait()
-                if self._stopping:
-                    break
+            # The job goes first: what this thread imports would hold the interpreter while it takes its first steps.
+            time.sleep(HEAD_START)
+            while self._wait():
                 self._tick()
         except Exception:
             # A mistake of ours, or a module that is gone at shutdown; whichever it is, the job must not wait for us.
             self._barred = "its recorder failed"
+            _said.add(self._barred)
             import logging
 
             logging.getLogger("progstore").exception("this process records nothing any more: its recorder failed")
             while self._flushes:
                 self._flushes.popleft().answer(durable=False)
         finally:
-            for outbox in self._outboxes.values():
-                outbox.close()
+            self._outboxes.close()
+            self._has_imported.set()
+            with self._lock:
+                self._thread = None
+                self._restart()
 
-    def _wait(self) -> None:
-        """Until the next tick is due: soon after a start, an end or a flush, else after the interval or a heartbeat."""
-        while not self._stopping:
+    def _wait(self) -> bool:
+        """Until the next tick is due: soon after a start, an end or a flush, else after the interval or a heartbeat.
+        False when the thread shall end.
+        """
+        while not self._stops:
             pause = GROUPING if self._urgent or self._flushes else self._pace()
             remaining = self._last_tick + pause - time.monotonic()
             if remaining <= 0:
-                return
-            self._wake.wait(remaining)
-            self._wake.clear()
+                return True
+            self._bell.wait(remaining)
+        return False
 
     def _pace(self) -> float:
         from progstore.owner import HEARTBEAT
 
-        return min((outbox.pace() for outbox in self._outboxes.values()), default=HEARTBEAT)
+        return self._outboxes.pace(HEARTBEAT)
 
     def _tick(self) -> None:
         self._urgent = False
@@ -258,33 +269,28 @@ class Recorder:
         # Flushes first: what was said before one of them is then among what is taken next.
         flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
         self._take_notes()
-        durable = True
-        for outbox in self._outboxes.values():
-            durable &= outbox.write(hurry=bool(flushes), end_reason=self._end_reason)
+        behind = self._outboxes.write(hurry=bool(flushes), end_reason=self._end_reason)
+        waiting_helps = any(not outbox.is_hopeless for outbox in behind)
         for flush in flushes:
-            if durable or time.monotonic() >= flush.deadline:
-                flush.answer(durable=durable)
-            else:
+            if waiting_helps and time.monotonic() < flush.deadline:
                 self._flushes.append(flush)
+            else:
+                flush.answer(durable=not behind)
 
     def _take_notes(self) -> None:
         from progstore.live.outbox import Outbox
 
+        self._has_imported.set()
         while self._sessions:
             session = self._sessions.popleft()
-            self._outboxes.setdefault(session.store, Outbox(session.store)).add_session(session)
+            self._outboxes.of(session.store, Outbox).add_session(session)
         while self._tasks:
             task = self._tasks.popleft()
-            self._outboxes.setdefault(task.session.store, Outbox(task.session.store)).add_task(task)
+            self._outboxes.of(task.session.store, Outbox).add_task(task)
 
 
-def _runs(thread: threading.Thread) -> bool:
-    """Whether the system's thread is still there."""
-    if thread.is_alive():
-        return True
-    return sys.platform == "linux" and os.path.exists(f"/proc/self/task/{thread.native_id}")
-
-
+_said: set[str] = set()
+"""Why nothing is recorded, where it was said already; a forked child need not say it once more."""
 _abandoned: list[object] = []
 """Connections inherited half-way through a write: closing them would touch the parent's files, so they are kept."""
 

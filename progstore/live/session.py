@@ -6,14 +6,16 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
-from typing import Any, Generic, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from progstore import clean, config
-from progstore.errors import NotFound, StoreError, StoreNotFound
+from progstore.errors import NotFound, StoreNotFound
 from progstore.insight.easing import PARKED
 from progstore.live import ambient, context, exits  # noqa: F401  # exits: its hooks must stand before anything is live
+from progstore.live.adoption import adopt, is_mine, newest_attempts
+from progstore.live.outcome import Outcome
 from progstore.live.recorder import EXIT_PATIENCE, recorder
-from progstore.live.state import SessionState, TaskState
+from progstore.live.state import SessionState, TaskState, interruption
 from progstore.live.summary import Shown, overall_percent, overall_status, shown
 from progstore.live.views import percent_of, view_of
 from progstore.store.store import open_store
@@ -29,34 +31,12 @@ def session(name: str, *, meta: Mapping[str, Any] | None = None, store: str | No
     Raises TypeError for a name that is no string, TypeError and BadValue for metadata that JSON cannot say.
     """
     state = SessionState(clean.text(name, "name", clean.NAME_LIMIT), "block", store=ambient.store_url(store))
-    _put_all(state, meta)
+    state.put_all(meta)
     return Session(state)
 
 
-class Outcome(Generic[Result]):
-    """What came of a callable that a session ran: `result` is what it returned, or raises what it raised."""
-
-    def __init__(self, value: Result | None, error: BaseException | None) -> None:
-        self._value = value
-        self._error = error
-
-    @property
-    def result(self) -> Result:
-        """What the callable returned. Raises the very exception that it raised."""
-        if self._error is not None:
-            raise self._error
-        return self._value  # type: ignore[return-value]  # None only where the callable returned None
-
-    @property
-    def failed(self) -> bool:
-        """Whether it raised."""
-        return self._error is not None
-
-
 class Session:
-    """One run of a program, or a group of declared tasks; made by `session()`, `Session.create()` or
-    `Session.get()`.
-    """
+    """One run of a program, or a group of declared tasks; from `session()`, `Session.create()` or `Session.get()`."""
 
     def __init__(self, state: SessionState) -> None:
         self._state = state
@@ -77,7 +57,7 @@ class Session:
         """
         title = ambient.program_name() if name is None else clean.text(name, "name", clean.NAME_LIMIT)
         state = SessionState(title, "declared", store=ambient.store_url(store))
-        _put_all(state, meta)
+        state.put_all(meta)
         made = cls(state)
         record, interval = config.setting("record"), config.setting("interval")
         declared = {
@@ -148,11 +128,8 @@ class Session:
             context.session.set(None)
         if error is None:
             self._state.end("complete")
-        elif isinstance(error, KeyboardInterrupt):
-            self._state.end("cancelled", "interrupted")
         else:
-            said = clean.shorten(clean.printable(f"{type(error).__qualname__}: {error}"), clean.MESSAGE_LIMIT)
-            self._state.end("error", said)
+            self._state.fail(error)
         ambient.closed(self._state)
         recorder.hurry()
 
@@ -162,7 +139,7 @@ class Session:
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Keep a JSON value under `key`. Raises TypeError for what JSON cannot say, BadValue for what is too large."""
-        _put_all(self._state, {key: value})
+        self._state.put(key, value)
 
     # Advancing declared tasks
 
@@ -208,8 +185,8 @@ class Session:
         except Exception as error:  # noqa: BLE001  # it belongs to whoever asks for the result
             self.error(key, error)
             return Outcome(None, error)
-        except BaseException:
-            self._end(self._own(key), "cancelled", "interrupted")
+        except BaseException as error:
+            self._end(self._own(key), "cancelled", interruption(error) or "")
             raise
         self.complete(key)
         return Outcome(value, None)
@@ -287,35 +264,22 @@ class Session:
     def _views(self) -> dict[str, TaskView]:
         """The newest attempt of each root task: this process's own from memory, the others' from the store."""
         mine = {task.key: task for task in self.state.tasks.values() if not task.inert}
-        stored = self._stored()
-        views = {key: view_of(task) for key, task in mine.items()}
+        stored = newest_attempts(self.state)
         for key, view in stored.items():
-            if key not in mine or view.attempt > mine[key].attempt:
-                views[key] = view
-        # In the order in which they were declared, which is the order of their ids.
-        return {key: views[key] for key in (*stored, *(key for key in views if key not in stored))}
-
-    def _stored(self) -> dict[str, TaskView]:
-        try:
-            with open_store(self.state.store) as opened:
-                tasks = opened.session(self.uid).tasks
-        except (NotFound, StoreError):
-            return {}  # not written yet, or not to be had: what is known here is shown
-        newest: dict[str, TaskView] = {}
-        for task in tasks:
-            if task.parent_id is None and (task.key not in newest or task.attempt > newest[task.key].attempt):
-                newest[task.key] = task
-        return newest
+            # Somebody else's by now; a task that this process is about to take over is still shown as theirs.
+            if key in mine and not mine[key].taken and not is_mine(view):
+                mine.pop(key).inert = True
+        return stored | {key: view_of(task) for key, task in mine.items()}
 
     def _own(self, key: str) -> TaskState:
         """The task as one of this process; another process's is taken over with the next write."""
         task = self.state.tasks.get(key)
         if task is not None and not task.inert:
             return task
-        stored = self._stored()
+        stored = newest_attempts(self.state)
         if key not in stored:
             raise NotFound(f"session {self.name!r} has no task {key!r}; it has {', '.join(stored) or 'none'}")
-        task = self.state.tasks[key] = _adopt(self.state, stored[key])
+        task = self.state.tasks[key] = adopt(self.state, stored[key])
         return task
 
     def _say(self, task: TaskState) -> None:
@@ -337,35 +301,5 @@ class Session:
             recorder.flush(EXIT_PATIENCE)
 
 
-def _adopt(session: SessionState, view: TaskView) -> TaskState:
-    """A task of another process, as this one goes on with it."""
-    task = TaskState(
-        session,
-        view.name,
-        key=view.key,
-        unit=view.unit,
-        total=view.total,
-        total_source=None if view.total is None else "given",
-        record=config.setting("record"),
-        interval=config.setting("interval"),
-    )
-    task.attempt, task.attempt_is_known = view.attempt, True
-    task.status, task.message = str(view.status), view.message
-    task.advanced, task.failed, task.percent = view.done, view.failed, view.percent
-    task.started_at, task.ended_at, task.duration = view.started_at, view.ended_at, view.duration
-    if view.started_at is not None:
-        task.started_clock = time.monotonic() - max(0.0, time.time() - view.started_at)
-    task.taken = view.ended_at is None
-    if task.taken:
-        task.happened("taken over", f"from process {view.pid} on {view.host}", always=True)
-    return task
-
-
 def _arrive(uid: str, name: str, store: str | None) -> Session:
     return Session(ambient.joined(uid, name, store))
-
-
-def _put_all(state: SessionState, meta: Mapping[str, Any] | None) -> None:
-    names = {clean.text(key, "a metadata key", clean.NAME_LIMIT): value for key, value in (meta or {}).items()}
-    for name, value in names.items():
-        state.put(name, clean.metadata(value, name))

@@ -15,7 +15,7 @@ from progstore.live.identity import process_uid, uuid7
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any, Final
 
     from progstore.live.counting import Counter
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Event = tuple[float, str, str, str | None]
     """When (seconds UTC), kind, message, data as JSON."""
 
+LEFT_EARLY: Final = "left early"
+"""Why a loop is cancelled that was left without an explanation."""
 MOST_EVENTS: Final = 1000
 """Events of one task that are kept; further ones are counted, not stored."""
 MOST_CHILDREN: Final = 1000
@@ -45,7 +47,21 @@ class Record:
         self.written: object = None
         """What the store last got, so that only changes are written."""
 
-    def put(self, key: str, value: str) -> None:
+    def put(self, key: object, value: object) -> None:
+        """Set metadata `key` to a JSON value.
+
+        Raises TypeError for what JSON cannot say, BadValue for what is too large and past MOST_METADATA keys.
+        """
+        name = clean.text(key, "a metadata key", clean.NAME_LIMIT)
+        self.put_json(name, clean.metadata(value, name))
+
+    def put_all(self, meta: Mapping[str, Any] | None) -> None:
+        """Set every value, or none of them where one is bad. Raises as `put` does."""
+        names = {clean.text(key, "a metadata key", clean.NAME_LIMIT): value for key, value in (meta or {}).items()}
+        for name, text in {name: clean.metadata(value, name) for name, value in names.items()}.items():
+            self.put_json(name, text)
+
+    def put_json(self, key: str, value: str) -> None:
         """Set metadata `key` to JSON text. Raises BadValue past MOST_METADATA keys."""
         if key not in self.meta and len(self.meta) >= MOST_METADATA:
             from progstore.errors import BadValue  # only a mistake pays for it
@@ -108,6 +124,14 @@ class SessionState(Record):
             self.message = message or self.message
             self.duration = time.monotonic() - self.started_clock
             self.ended_at = time.time()
+
+    def fail(self, error: BaseException) -> None:
+        """End the session with an exception: an error, or cancelled where it was asked to stop."""
+        why = interruption(error)
+        if why is None:
+            self.end("error", failure_text(error))
+        else:
+            self.end("cancelled", why)
 
 
 class TaskState(Record):
@@ -236,7 +260,7 @@ class TaskState(Record):
         state.attempt = self.attempt + 1
         state.on_progress = self.on_progress
         for key, value in self.meta.items():
-            state.put(key, value)
+            state.put_json(key, value)
         return state
 
     def begin(self) -> None:
@@ -280,10 +304,29 @@ class TaskState(Record):
 
     def sharpen(self, error: BaseException) -> None:
         """A loop that was left early turns out to have been left by an exception that nobody caught."""
-        self.fail(error)
-        self.message = ""
-        self.happened("error", self.error or "", always=True)
-        self.status = "error"
+        why = interruption(error)
+        self.message = why or ""
+        if why is None:
+            self.fail(error)
+            self.happened("error", self.error or "", always=True)
+            self.status = "error"
+
+
+def interruption(error: BaseException) -> str | None:
+    """Why work was given up, where `error` is no failure but a request to stop; None where it is a failure."""
+    if isinstance(error, Exception):
+        return None
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, GeneratorExit):
+        return LEFT_EARLY
+    return failure_text(error)
+
+
+def failure_text(error: BaseException) -> str:
+    """An exception in one line, as the interpreter says it, fit to be stored."""
+    said = clean.shorten(clean.printable(_text_of(error)), clean.MESSAGE_LIMIT)
+    return f"{type(error).__qualname__}: {said}" if said else type(error).__qualname__
 
 
 def _text_of(error: BaseException) -> str:

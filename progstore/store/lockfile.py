@@ -58,12 +58,27 @@ class LockFile:
         self.unlock(byte)
         return False
 
+    def is_at(self, path: str) -> bool:
+        """Whether this is the file that is found at `path` now."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(path))
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Drop every byte held here."""
         with self._mutex:
-            if self._descriptor >= 0:
-                os.close(self._descriptor)
-                self._descriptor = -1
+            self._close()
+
+    def close_inherited(self) -> None:
+        """The same in a forked child, where a thread that is not here may have held the mutex."""
+        self._mutex = threading.Lock()
+        self._close()
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def owner_byte(process_id: int) -> int:
@@ -74,7 +89,7 @@ def owner_byte(process_id: int) -> int:
 def close_inherited() -> None:
     """In a forked child: let go of the parent's lock files, so that its locks end with it."""
     for file in list(_open_files):
-        file.close()
+        file.close_inherited()
 
 
 if sys.platform == "win32":

@@ -8,28 +8,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import (
-    ClauseElement,
-    ColumnElement,
-    Connection,
-    Table,
-    bindparam,
-    func,
-    insert,
-    literal_column,
-    null,
-    select,
-    update,
-)
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection, Table, func, select, update
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
-from sqlalchemy.sql.compiler import SQLCompiler
 
+from progstore.store import statements
 from progstore.store.batch import Applied, Batch, EventRow, MetaRow, SessionRow, TaskIdentity, TaskRow
-from progstore.store.tables import events, meta, processes, sessions, tasks
+from progstore.store.statements import Prepared, Row
+from progstore.store.tables import processes, sessions, tasks
 
 DATA_FAULTS = (IntegrityError, DataError, InterfaceError, ProgrammingError, OverflowError, UnicodeError)
 """What one bad row raises; the rest of its batch is fine."""
@@ -38,28 +25,10 @@ FEWEST_RUNS = 3
 CHUNK = 500
 """Keys asked for in one SELECT."""
 
-Row = tuple[Any, ...]
-
-_ONE: ColumnElement[int] = literal_column("1")
-
-_PROCESS_FIXED = (
-    "uid", "host", "machine_id", "boot_id", "pid_namespace", "pid", "start_ticks", "program", "argv", "cwd", "username",
-    "python", "progstore_version", "interval", "started_at",
-)  # fmt: skip
-_PROCESS_CHANGING = ("heartbeat_at", "dropped_events", "ended_at", "end_reason")
-_SESSION_FIXED = ("uid", "kind", "parent_uid", "host", "started_at")
-_SESSION_CHANGING = ("name", "message", "ended_at", "end_status", "duration", "rev")
-_TASK_FIXED = ("key", "attempt", "session_name", "name", "unit")
-_TASK_CHANGING = (
-    "status", "done", "total", "total_source", "failed", "active", "cancelled", "percent", "message", "error_type",
-    "error", "traceback", "simulate_from", "simulate_until", "simulate_since", "simulate_expected", "resumed_from",
-    "rev", "started_at", "updated_at", "ended_at", "duration", "curve",
-)  # fmt: skip
-
-_process_values = operator.attrgetter(*_PROCESS_FIXED, *_PROCESS_CHANGING)
-_session_values = operator.attrgetter(*_SESSION_FIXED, *_SESSION_CHANGING)
-_task_fixed = operator.attrgetter(*_TASK_FIXED)
-_task_changing = operator.attrgetter(*_TASK_CHANGING)
+_process_values = operator.attrgetter(*statements.PROCESS_FIXED, *statements.PROCESS_CHANGING)
+_session_values = operator.attrgetter(*statements.SESSION_FIXED, *statements.SESSION_CHANGING)
+_task_fixed = operator.attrgetter(*statements.TASK_FIXED)
+_task_changing = operator.attrgetter(*statements.TASK_CHANGING)
 _event_values = operator.attrgetter("at", "kind", "message", "data")
 
 
@@ -70,6 +39,12 @@ class Ids:
         self.processes: dict[str, int] = {}
         self.sessions: dict[str, int] = {}
         self.tasks: dict[TaskIdentity, int] = {}
+
+    def copy(self) -> Ids:
+        """The same ids, for a transaction that may be rolled back and give them to others."""
+        copy = Ids()
+        copy.processes, copy.sessions, copy.tasks = dict(self.processes), dict(self.sessions), dict(self.tasks)
+        return copy
 
 
 def apply(connection: Connection, batch: Batch, ids: Ids, *, singly: bool = False) -> Applied:
@@ -95,7 +70,7 @@ def apply(connection: Connection, batch: Batch, ids: Ids, *, singly: bool = Fals
 
 def beat(connection: Connection, process_id: int, now: float, dropped_events: int) -> None:
     """A sign of life, written with every transaction; it also takes back that the process was held for lost."""
-    prepared = _beat()
+    prepared = statements.beat()
     connection.exec_driver_sql(prepared.sql, prepared.arrange((now, dropped_events, process_id)))
 
 
@@ -113,7 +88,7 @@ class Lookup:
 
     def newest_attempt(self, session_uid: str, key: str) -> int:
         """The number of the newest start under `key`, 0 where there is none."""
-        prepared = _newest_attempt()
+        prepared = statements.newest_attempt()
         found = self._connection.exec_driver_sql(prepared.sql, prepared.arrange((session_uid, key))).scalar()
         return found or 0
 
@@ -134,7 +109,7 @@ class Lookup:
         return self._connection.execute(ordered.limit(1).offset((found - 1) // 2)).scalar()
 
 
-Run = Callable[[Connection, "Prepared", Sequence[Row], Applied], int]
+Run = Callable[[Connection, Prepared, Sequence[Row], Applied], int]
 
 
 def _run_together(connection: Connection, prepared: Prepared, rows: Sequence[Row], _: Applied) -> int:
@@ -160,7 +135,7 @@ def _run_singly(connection: Connection, prepared: Prepared, rows: Sequence[Row],
 def _write_processes(connection: Connection, batch: Batch, ids: Ids, run: Run, applied: Applied) -> None:
     if not batch.processes:
         return
-    run(connection, _upsert_process(), [_process_values(row) for row in batch.processes], applied)
+    run(connection, statements.upsert_process(), [_process_values(row) for row in batch.processes], applied)
     _find(connection, processes, [row.uid for row in batch.processes], ids.processes)
 
 
@@ -169,8 +144,8 @@ def _write_sessions(connection: Connection, rows: list[SessionRow], ids: Ids, ru
         return
     own = [(*_session_values(row), ids.processes[row.process_uid]) for row in rows if row.process_uid in ids.processes]
     others = [(*_session_values(row), None) for row in rows if row.process_uid not in ids.processes]
-    run(connection, _upsert_session(), own, applied)
-    run(connection, _insert_session(), others, applied)
+    run(connection, statements.upsert_session(), own, applied)
+    run(connection, statements.insert_session(), others, applied)
     _find(connection, sessions, [row.uid for row in rows if row.uid not in ids.sessions], ids.sessions)
 
 
@@ -203,11 +178,12 @@ def _update_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, run: Ru
     if not rows:
         return
     values = [(*_task_changing(row), ids.tasks[row.identity], ids.processes[row.process_uid], row.rev) for row in rows]
-    if run(connection, _update_task(), values, applied) == len(rows):
+    if run(connection, statements.update_task(), values, applied) == len(rows):
         return
     owners: dict[int, int | None] = {}
     for chunk in _chunks([ids.tasks[row.identity] for row in rows]):
-        owners.update(connection.execute(select(tasks.c.id, tasks.c.process_id).where(tasks.c.id.in_(chunk))).tuples())
+        statement = select(tasks.c.id, tasks.c.process_id).where(tasks.c.id.in_(chunk))
+        owners.update((number, owner) for number, owner in connection.execute(statement))
     for row in rows:
         # Deleted by somebody, or taken over: either way it is no longer this process's to write.
         if owners.get(ids.tasks[row.identity]) != ids.processes[row.process_uid]:
@@ -228,7 +204,7 @@ def _insert_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, run: Ru
             )
             for row in writable
         ]
-        run(connection, _upsert_task(), values, applied)
+        run(connection, statements.upsert_task(), values, applied)
         _find_tasks(connection, writable, ids, applied)
 
 
@@ -266,7 +242,7 @@ def _write_events(connection: Connection, rows: list[EventRow], ids: Ids, run: R
         for row in rows
         if row.session_uid in ids.sessions and (row.task is None or row.task in ids.tasks)
     ]
-    run(connection, _insert_event(), values, applied)
+    run(connection, statements.insert_event(), values, applied)
 
 
 def _write_metadata(connection: Connection, rows: list[MetaRow], ids: Ids, run: Run, applied: Applied) -> None:
@@ -275,115 +251,8 @@ def _write_metadata(connection: Connection, rows: list[MetaRow], ids: Ids, run: 
         for row in rows
         if row.session_uid in ids.sessions and (row.task is None or row.task in ids.tasks)
     ]
-    run(connection, _upsert_metadata(), values, applied)
+    run(connection, statements.upsert_metadata(), values, applied)
 
 
 def _chunks(keys: list[Any]) -> Iterator[list[Any]]:
     return (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
-
-
-# The statements, compiled once: handing the driver finished text and tuples halves the cost of a tick.
-
-
-class Prepared(NamedTuple):
-    """A statement's text, and what puts a row of values into the order of its placeholders."""
-
-    sql: str
-    arrange: Callable[[Row], Row]
-
-
-def _prepare(statement: ClauseElement, names: Sequence[str]) -> Prepared:
-    """`statement` as text; rows will be handed over with their values in the order of `names`."""
-    compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
-    assert isinstance(compiled, SQLCompiler)
-    assert compiled.positiontup is not None
-    return Prepared(str(compiled), operator.itemgetter(*(names.index(name) for name in compiled.positiontup)))
-
-
-def _binds(names: Sequence[str]) -> dict[str, Any]:
-    return {name: bindparam(name) for name in names}
-
-
-@cache
-def _upsert_process() -> Prepared:
-    names = (*_PROCESS_FIXED, *_PROCESS_CHANGING)
-    statement = sqlite.insert(processes).values(_binds(names))
-    changing = {name: statement.excluded[name] for name in _PROCESS_CHANGING}
-    beats = processes.c.beats + _ONE
-    statement = statement.on_conflict_do_update(
-        index_elements=["uid"], set_={**changing, "lost_at": null(), "beats": beats}
-    )
-    return _prepare(statement, names)
-
-
-@cache
-def _upsert_session() -> Prepared:
-    names = (*_SESSION_FIXED, *_SESSION_CHANGING, "process_id")
-    statement = sqlite.insert(sessions).values(_binds(names))
-    # A child process may have put the row there first; only its real owner knows how the session came to be.
-    owned = ("process_id", "kind", "parent_uid", "started_at", *_SESSION_CHANGING)
-    statement = statement.on_conflict_do_update(
-        index_elements=["uid"],
-        set_={name: statement.excluded[name] for name in owned},
-        where=sessions.c.process_id.is_(None) | (sessions.c.process_id == statement.excluded.process_id),
-    )
-    return _prepare(statement, names)
-
-
-@cache
-def _insert_session() -> Prepared:
-    names = (*_SESSION_FIXED, *_SESSION_CHANGING, "process_id")
-    statement = sqlite.insert(sessions).values(_binds(names)).on_conflict_do_nothing(index_elements=["uid"])
-    return _prepare(statement, names)
-
-
-@cache
-def _upsert_task() -> Prepared:
-    names = (*_TASK_FIXED, *_TASK_CHANGING, "session_id", "process_id", "parent_id")
-    statement = sqlite.insert(tasks).values(_binds(names))
-    statement = statement.on_conflict_do_update(
-        index_elements=["session_id", "key", "attempt"],
-        set_={**{name: statement.excluded[name] for name in _TASK_CHANGING}, "lost_at": null()},
-        where=(tasks.c.process_id == statement.excluded.process_id) & (statement.excluded.rev > tasks.c.rev),
-    )
-    return _prepare(statement, names)
-
-
-@cache
-def _update_task() -> Prepared:
-    statement = update(tasks).where(
-        tasks.c.id == bindparam("which"), tasks.c.process_id == bindparam("owner"), tasks.c.rev < bindparam("newer")
-    )
-    statement = statement.values({**_binds(_TASK_CHANGING), "lost_at": null()})
-    return _prepare(statement, (*_TASK_CHANGING, "which", "owner", "newer"))
-
-
-@cache
-def _insert_event() -> Prepared:
-    names = ("at", "kind", "message", "data", "session_id", "task_id")
-    return _prepare(insert(events).values(_binds(names)), names)
-
-
-@cache
-def _upsert_metadata() -> Prepared:
-    names = ("session_id", "task_id", "key", "value")
-    statement = sqlite.insert(meta).values(_binds(names))
-    statement = statement.on_conflict_do_update(
-        index_elements=["session_id", "task_id", "key"], set_={"value": statement.excluded.value}
-    )
-    return _prepare(statement, names)
-
-
-@cache
-def _beat() -> Prepared:
-    names = ("heartbeat_at", "dropped_events")
-    changes = {**_binds(names), "beats": processes.c.beats + _ONE, "lost_at": null()}
-    statement = update(processes).where(processes.c.id == bindparam("which")).values(changes)
-    return _prepare(statement, (*names, "which"))
-
-
-@cache
-def _newest_attempt() -> Prepared:
-    statement = select(func.max(tasks.c.attempt)).join(sessions, sessions.c.id == tasks.c.session_id)
-    statement = statement.where(sessions.c.uid == bindparam("session"), tasks.c.key == bindparam("task_key"))
-    return _prepare(statement, ("session", "task_key"))

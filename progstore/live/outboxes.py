@@ -1,0 +1,52 @@
+"""All stores that this process writes to: one outbox each, made by the recorder's thread when it first needs it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from progstore.live.outbox import Outbox
+    from progstore.live.state import SessionState, TaskState
+
+
+class Outboxes:
+    """Outboxes by store. Only the recorder's thread adds; other threads may look at any time."""
+
+    def __init__(self) -> None:
+        self._by_store: dict[str | None, Outbox] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._by_store)
+
+    def of(self, store: str | None, make: Callable[[str | None], Outbox]) -> Outbox:
+        """The outbox of that store, made where there is none yet."""
+        outbox = self._by_store.get(store)
+        if outbox is None:
+            outbox = self._by_store[store] = make(store)
+        return outbox
+
+    def remove(self, store: str | None) -> Outbox | None:
+        """The outbox of that store, which from here on is the caller's."""
+        return self._by_store.pop(store, None)
+
+    def watched(self) -> list[TaskState]:
+        """The tasks whose end is not yet written."""
+        return [task for outbox in list(self._by_store.values()) for task in outbox.watched()]
+
+    def sessions(self) -> list[SessionState]:
+        """The sessions that are written to."""
+        return [session for outbox in list(self._by_store.values()) for session in outbox.sessions()]
+
+    def pace(self, longest: float) -> float:
+        """Seconds from one tick to the next when nothing begins or ends."""
+        return min((outbox.pace() for outbox in self._by_store.values()), default=longest)
+
+    def write(self, *, hurry: bool, end_reason: str | None) -> list[Outbox]:
+        """Write all that changed; returns those outboxes in which something is left unwritten."""
+        return [outbox for outbox in self._by_store.values() if not outbox.write(hurry=hurry, end_reason=end_reason)]
+
+    def close(self) -> None:
+        """Give the connections back."""
+        for outbox in self._by_store.values():
+            outbox.close()

@@ -1,0 +1,99 @@
+"""`track()`: from a loop, or work by hand, to a live task."""
+
+from __future__ import annotations
+
+import sys
+
+from progstore import clean, config
+from progstore.live import ambient, context
+from progstore.live.state import TaskState
+from progstore.live.task import Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import FrameType
+    from typing import Any, TypeVar
+
+    from progstore.live.session import Session
+    from progstore.values import TaskView
+
+    Item = TypeVar("Item")
+
+
+def track(
+    iterable: Iterable[Item] | None = None,
+    name: str | None = None,
+    *,
+    total: float | None = None,
+    unit: str = "it",
+    meta: Mapping[str, Any] | None = None,
+    key: str | None = None,
+    parent: Task[Any] | None = None,
+    session: Session | str | None = None,
+    store: str | None = None,
+    bar: bool | str | None = None,
+    interval: float | None = None,
+    record: bool | None = None,
+    on_progress: Callable[[TaskView], object] | None = None,
+) -> Task[Item]:
+    """Track a loop over `iterable`, or, without one, work that says by hand how far it is.
+
+    `total` counts in `unit`; without it the iterable's length is taken where it has one. `meta` are JSON values kept
+    with the task. `key` names it within its session: a new start under the same key is a new attempt. `parent` is
+    the task it is nested in, by default the innermost live one here. `session` is a Session or a name, `store` a
+    path or URL, `bar` False, True, "auto" or a display's name, `interval` the seconds between two writes. With
+    `record=False` it is counted and drawn, but not written. `on_progress` is called with a TaskView, in a thread of
+    its own.
+
+    Raises TypeError and BadValue for arguments that cannot be; a store that cannot be used raises nothing here.
+    """
+    if name is None:
+        name = _caller_name(sys._getframe(1))  # noqa: SLF001  # the documented way to a caller
+    recorded = config.setting("record", record)
+    within = context.innermost() if parent is None else parent.state
+    state = TaskState(
+        ambient.session_for(session if parent is None else parent.state.session, store, record=recorded),
+        clean.text(name, "name", clean.NAME_LIMIT),
+        record=recorded,
+        interval=config.setting("interval", interval),
+        key=None if key is None else clean.text(key, "key", clean.NAME_LIMIT),
+        unit=clean.text(unit, "unit", clean.NAME_LIMIT),
+        total=clean.total(total),
+        total_source=None if total is None else "given",
+        parent=within,
+    )
+    if total is None and iterable is not None:
+        state.total, state.total_source = _length(iterable)
+    state.put_all(meta)
+    if on_progress is not None:
+        from progstore.live.callbacks import reporter
+
+        state.on_progress = reporter(on_progress)
+    task = Task(iterable, state, config.setting("bar", bar))
+    task.begin()
+    return task
+
+
+def _length(iterable: Iterable[Any]) -> tuple[float | None, str | None]:
+    """How many items there will be, and how that is known."""
+    length = _asked(iterable, "__len__")
+    if length is not None:
+        return length, "len"
+    hint = _asked(iterable, "__length_hint__")
+    return (hint, "hint") if hint else (None, None)
+
+
+def _asked(iterable: Iterable[Any], method: str) -> int | None:
+    """What the iterable's own method says; whatever it raises is not the loop's, for a bare one never asks."""
+    try:
+        answer = getattr(type(iterable), method)(iterable)
+    except Exception:  # noqa: BLE001  # see above
+        return None
+    return answer if isinstance(answer, int) and answer >= 0 else None
+
+
+def _caller_name(frame: FrameType) -> str:
+    """What a loop is called when nobody says: the function it stands in, or the program."""
+    name: str = frame.f_code.co_qualname.partition(".<")[0]
+    return ambient.program_name() if name.startswith("<") else name

@@ -1,0 +1,56 @@
+"""How the recorder's thread and those who wait for it find each other, without either ever waiting for itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+
+
+class Bell:
+    """Wakes the recorder's thread.
+
+    An Event's `set` holds a lock for a moment, and the garbage collector or a signal handler that ends a task within
+    that moment would wait for itself. To give back a bare lock nobody waits.
+    """
+
+    def __init__(self) -> None:
+        self._silence = threading.Lock()
+        self._silence.acquire()
+
+    def ring(self) -> None:
+        """Let the waiting one go on, or the next one who waits."""
+        try:
+            self._silence.release()
+        except RuntimeError:  # it rings already
+            return
+
+    def wait(self, timeout: float) -> None:
+        """Until it rings, at most `timeout` seconds."""
+        self._silence.acquire(timeout=timeout)
+
+
+class Flush:
+    """Somebody waits until all that was said before is on disk."""
+
+    def __init__(self, timeout: float) -> None:
+        self.deadline = time.monotonic() + timeout
+        self._over = threading.Event()
+        self._durable = False
+
+    def answer(self, *, durable: bool) -> None:
+        """Let the waiting one go on."""
+        self._durable = durable
+        self._over.set()
+
+    def wait(self) -> bool:
+        """True once it is on disk, False if it is not before the deadline."""
+        return self._over.wait(max(0.0, self.deadline - time.monotonic())) and self._durable
+
+
+def runs(thread: threading.Thread) -> bool:
+    """Whether the system's thread is still there; it outlives the interpreter's by a moment."""
+    if thread.is_alive():
+        return True
+    return sys.platform == "linux" and os.path.exists(f"/proc/self/task/{thread.native_id}")
