@@ -38,7 +38,7 @@ def printable(value: str) -> str:
     """`value` without NUL and lone surrogates, which neither UTF-8 nor PostgreSQL can hold."""
     if value.isascii() and "\0" not in value:
         return value
-    return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace").replace("\0", "\ufffd")
+    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
 
 
 def shorten(value: str, limit: int) -> str:

@@ -87,8 +87,6 @@ def leave(store: str | None) -> list[SessionState]:
 
 def forget() -> None:
     """In a forked child: sessions are the parent's now, and are found again through the environment."""
-    for state in (*_open_blocks, *_named.values(), *_ambient.values(), *_joined.values()):
-        state.inert = True
     _open_blocks.clear()
     _joined.clear()
     _named.clear()

@@ -31,9 +31,10 @@ class Draft:
 
     def __init__(self, process: ProcessRow, sessions: Iterable[SessionState], tasks: Iterable[TaskState]) -> None:
         self._process = process
-        self._sessions = [session for session in sessions if _session_news(session)]
+        self._sessions = [session for session in sessions if session_news(session)]
         self._tasks = [task for task in tasks if _task_news(task)]
         self._notes: list[_Note] = []
+        self._told: set[TaskState] = set()
 
     @property
     def is_empty(self) -> bool:
@@ -74,31 +75,33 @@ class Draft:
             if isinstance(task, TaskState):
                 task.attempt_is_known = True
                 task.taken = False
-                task.inert = task.inert or identity(task) in gone
-                if note.is_last or task.inert:
+                # A task that was taken over had a history of revisions, and goes on from there.
+                task.revision = note.row.rev
+                if identity(task) in gone:
+                    task.give_away()
+                if note.is_settled or task.inert:
                     finished.append(task)
         return finished
 
     def _add_session(self, session: SessionState, batch: Batch, lookup: Lookup) -> None:
         if session.joined:
             session.name = lookup.session_name(session.uid) or session.name
-        batch.sessions.append(
-            SessionRow(
-                uid=session.uid,
-                name=session.name,
-                kind=session.kind,
-                process_uid=None if session.joined else self._process.uid,
-                parent_uid=session.parent_uid,
-                host=self._process.host,
-                message=session.message,
-                started_at=session.started_at,
-                ended_at=session.ended_at,
-                end_status=session.end_status,
-                duration=session.duration,
-                rev=next(_revisions),
-            )
+        row = SessionRow(
+            uid=session.uid,
+            name=session.name,
+            kind=session.kind,
+            process_uid=None if session.joined else self._process.uid,
+            parent_uid=session.parent_uid,
+            host=self._process.host,
+            message=session.message,
+            started_at=session.started_at,
+            ended_at=session.ended_at,
+            end_status=session.end_status,
+            duration=session.duration,
+            rev=next(_revisions),
         )
-        self._notes.append(_Note(session, _look_at_session(session), batch, session.uid, None))
+        batch.sessions.append(row)
+        self._notes.append(_Note(session, _look_at_session(session), row, batch))
 
     def _add_task(self, task: TaskState, batch: Batch) -> None:
         _count_unstored(task)
@@ -107,23 +110,25 @@ class Draft:
         batch.tasks.append(row)
         if task.taken:
             batch.taken.append(row.identity)
-        if isinstance(task.written, _TaskLook) and look.message != task.written.message and look.ended_at is None:
+        said_more = isinstance(task.written, _TaskLook) and look.message != task.written.message
+        if said_more and look.ended_at is None and task not in self._told:
+            self._told.add(task)
             task.happened("message", look.message)
-        self._notes.append(_Note(task, look, batch, row.session_uid, row.identity))
+        self._notes.append(_Note(task, look, row, batch))
 
 
 class _Note:
     """What was taken from one record into a batch, to be taken off it once the batch is on disk."""
 
-    def __init__(
-        self, record: Record, look: _SessionLook | _TaskLook, batch: Batch, uid: str, task: TaskIdentity | None
-    ) -> None:
+    def __init__(self, record: Record, look: _SessionLook | _TaskLook, row: SessionRow | TaskRow, batch: Batch) -> None:
         self.record = record
+        self.row = row
         self._look = look
         self._events = len(record.events)
         self._values = {key: record.meta[key] for key in list(record.meta_dirty)}
         # By index and not by iteration, for the job may add to the queue meanwhile.
         taken = [record.events[index] for index in range(self._events)]
+        uid, task = (row.session_uid, row.identity) if isinstance(row, TaskRow) else (row.uid, None)
         batch.events += [
             EventRow(session_uid=uid, task=task, at=at, kind=kind, message=said, data=data)
             for at, kind, said, data in taken
@@ -133,9 +138,9 @@ class _Note:
         ]
 
     @property
-    def is_last(self) -> bool:
-        """Whether the end of it is among what was written."""
-        return self._look.ended_at is not None
+    def is_settled(self) -> bool:
+        """Whether nothing becomes of it before somebody begins or ends it, and says so."""
+        return self._look.ended_at is not None or (isinstance(self._look, _TaskLook) and self._look.status == "pending")
 
     def keep(self) -> None:
         self.record.written = self._look
@@ -147,9 +152,30 @@ class _Note:
                 self.record.meta_dirty[key] = None
 
 
+def report(task: TaskState) -> bool:
+    """Tell the job of its progress, where it asked for that; whether that was the end."""
+    look = _look_at_task(task)
+    if task.on_progress is not None and not task.inert and look != task.reported:
+        task.reported = look
+        task.on_progress(task)
+    return look.ended_at is not None
+
+
+def session_news(session: SessionState) -> bool:
+    """Whether something of it is not yet on disk."""
+    if session.inert:
+        return False
+    return session.written != _look_at_session(session) or bool(session.events or session.meta_dirty)
+
+
 def identity(task: TaskState) -> TaskIdentity:
     """What makes it the same task in every store."""
     return (task.session.uid, task.key, task.attempt)
+
+
+def end_is_written(session: SessionState) -> bool:
+    """Whether the session's end is on disk."""
+    return isinstance(session.written, _SessionLook) and session.written.ended_at is not None
 
 
 def forget_written(record: Record) -> None:
@@ -158,21 +184,10 @@ def forget_written(record: Record) -> None:
     record.meta_dirty = dict.fromkeys(record.meta)
 
 
-def _session_news(session: SessionState) -> bool:
-    if session.inert:
-        return False
-    return session.written != _look_at_session(session) or bool(session.events or session.meta_dirty)
-
-
 def _task_news(task: TaskState) -> bool:
-    """Whether there is something to write; where the job asked to be told of its progress, it is told."""
-    if task.inert:
+    if task.inert or not task.record:
         return False
-    look = _look_at_task(task)
-    if task.on_progress is not None and look != task.reported:
-        task.reported = look
-        task.on_progress(task)
-    return task.record and (look != task.written or bool(task.events or task.meta_dirty))
+    return task.written != _look_at_task(task) or bool(task.events or task.meta_dirty)
 
 
 class _SessionLook(NamedTuple):

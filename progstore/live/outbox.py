@@ -13,12 +13,12 @@ import time
 from typing import Final
 
 from progstore.config import DEFAULT_INTERVAL
-from progstore.live.gather import Draft, forget_written, identity
+from progstore.live.gather import Draft, end_is_written, forget_written, identity, report, session_news
 from progstore.live.process import process_row
 from progstore.live.state import SessionState, TaskState
 from progstore.owner import HEARTBEAT
 from progstore.store.batch import Batch
-from progstore.store.faults import ADVICE, FINAL, STORE_FAULTS, Fault, cause, classify
+from progstore.store.faults import ADVICE, FINAL, PASSING, STORE_FAULTS, Fault, cause, classify
 from progstore.store.writer import StoreWriter
 from progstore.store.writes import Lookup
 
@@ -27,6 +27,8 @@ MOST_WAITING: Final = 10_000
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
 """Seconds between two tries at a store that fails."""
+MOST_DOUBLINGS: Final = 6
+"""From the first to the longest; a store that fails for a day must not make a number that no float can hold."""
 BUSY_PATIENCE: Final = 5.0
 """Seconds that another process may hold the store before it is warned of; short waits are everyday."""
 
@@ -49,7 +51,11 @@ class Outbox:
         self._failures = 0
         self._retry_at = 0.0
         self._busy_since = 0.0
-        self._given_up = False
+        self._records = True
+        self._is_behind = False
+        self._was_open = False
+        self._has_refused = False
+        self._end_is_written = False
 
     def add_session(self, session: SessionState) -> None:
         """Write this session, and what becomes of it."""
@@ -58,7 +64,8 @@ class Outbox:
     def add_task(self, task: TaskState) -> None:
         """Look at this task at each tick until its end is written."""
         self._tasks[id(task)] = task
-        self._sessions.setdefault(task.session.uid, task.session)
+        if task.record:
+            self._sessions.setdefault(task.session.uid, task.session)
         if len(self._tasks) > MOST_WAITING:
             self._drop_oldest()
 
@@ -67,13 +74,20 @@ class Outbox:
         return list(self._tasks.values())
 
     def sessions(self) -> list[SessionState]:
-        """The sessions that are open."""
+        """The sessions that may still change."""
         return list(self._sessions.values())
 
     def pace(self) -> float:
         """Seconds from one tick to the next when nothing begins or ends."""
-        intervals = [task.interval for task in self._tasks.values() if task.is_live]
-        return min(intervals, default=HEARTBEAT)
+        longest = FIRST_BACKOFF if self._is_behind else HEARTBEAT
+        return min([longest, *(task.interval for task in self._tasks.values() if task.is_live)])
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether to try again at once is no use: this process records no more, or ends, and what is wrong does not
+        pass in a moment.
+        """
+        return not self._records or (self._process.ended_at is not None and not self._warned <= PASSING)
 
     def write(self, *, hurry: bool, end_reason: str | None) -> bool:
         """Write all that changed; whether nothing is left unwritten. What the store does wrong is warned of, never
@@ -81,23 +95,20 @@ class Outbox:
 
         `hurry` tries a failing store once more before its time; `end_reason` is set when the process ends.
         """
-        if self._given_up:
-            self._tasks.clear()
+        self._report()
+        if not self._records:
+            self._sessions.clear()
+            self._tasks = {key: task for key, task in self._tasks.items() if task.on_progress is not None}
             return False
-        now = time.monotonic()
-        if now < self._retry_at and not hurry:
+        if time.monotonic() < self._retry_at and not hurry:
             return False
+        self._is_behind = True
         try:
-            if not self._writer.is_open:
-                self._open()
-            self._end_process(end_reason)
-            draft = Draft(self._process, self._sessions.values(), self._tasks.values())
-            if not draft.is_empty or end_reason or now - self._last_beat >= HEARTBEAT:
-                self._commit(draft, durable=hurry or draft.has_turning_points)
+            self._write(hurry=hurry, ends=self._end_process(end_reason))
         except STORE_FAULTS as error:
             self._failed(error)
             return False
-        self._recovered()
+        self._is_behind = False
         return True
 
     def close(self) -> None:
@@ -110,6 +121,21 @@ class Outbox:
         except STORE_FAULTS as error:
             self._warn(error)
 
+    def _report(self) -> None:
+        for task in [each for each in self._tasks.values() if each.on_progress is not None]:
+            if report(task) and not (task.record and self._records):
+                del self._tasks[id(task)]
+
+    def _write(self, *, hurry: bool, ends: bool) -> None:
+        if not self._writer.is_open:
+            if not (self._sessions or (ends and self._was_open)):
+                return
+            self._open()
+        draft = Draft(self._process, self._sessions.values(), self._tasks.values())
+        if not draft.is_empty or ends or time.monotonic() - self._last_beat >= HEARTBEAT:
+            self._commit(draft, durable=hurry or draft.has_turning_points)
+        self._recovered()
+
     def _open(self) -> None:
         location = self._writer.location
         if location.notice and not self._noticed:
@@ -117,6 +143,7 @@ class Outbox:
             log.warning(location.notice)
         self._process.heartbeat_at = time.time()
         self._writer.open(self._process)
+        self._was_open = True
         # Whatever connection there was before, this may be another file.
         for record in (*self._sessions.values(), *self._tasks.values()):
             forget_written(record)
@@ -133,15 +160,35 @@ class Outbox:
 
         applied = self._writer.commit(self._process, build, durable=durable)
         self._last_beat = time.monotonic()
+        self._end_is_written = self._process.ended_at is not None
         for task in draft.written(applied):
             self._forget(task)
         if applied.refused:
-            self._dropped += len(applied.refused)
-            log.warning("%d rows could not be stored and were left out: %s", len(applied.refused), applied.refused[0])
-        in_use = {task.session.uid for task in self._tasks.values()}
-        for session in [each for each in self._sessions.values() if not each.is_open and each.uid not in in_use]:
-            del self._sessions[session.uid]
+            self._refused(applied.refused)
+        self._let_go_of_sessions()
         self._checkpoint()
+
+    def _refused(self, reasons: list[str]) -> None:
+        self._dropped += len(reasons)
+        if not self._has_refused:
+            self._has_refused = True
+            log.warning(
+                "%d rows could not be stored in %s and were left out: %s; further ones are only counted",
+                len(reasons),
+                self._writer.location.path,
+                reasons[0],
+            )
+
+    def _let_go_of_sessions(self) -> None:
+        """Sessions that are over, and those that wait for their tasks to be begun: a task brings its session back."""
+        in_use = {task.session.uid for task in self._tasks.values()}
+        for session in list(self._sessions.values()):
+            may_go = end_is_written(session) or session.joined or session.kind == "declared"
+            if may_go and session.uid not in in_use and not session_news(session):
+                del self._sessions[session.uid]
+                session.watched = False
+                forget_written(session)
+                self._writer.forget_session(session.uid)
 
     def _checkpoint(self) -> None:
         try:
@@ -153,30 +200,31 @@ class Outbox:
             log.warning("%s has grown large: a reader that never ends must be holding it", self._writer.location.wal)
         self._log_was_held = self._writer.log_is_held
 
-    def _end_process(self, reason: str | None) -> None:
+    def _end_process(self, reason: str | None) -> bool:
+        """Note how the process ends; whether that is yet to be written."""
         if reason is not None and self._process.ended_at is None:
             self._process.ended_at = time.time()
             self._process.end_reason = reason
+        return self._process.ended_at is not None and not self._end_is_written
 
     def _forget(self, task: TaskState) -> None:
         """Its end is written, or it is another process's now."""
         self._tasks.pop(id(task), None)
         self._dropped += task.events_dropped
-        self._writer.forget(identity(task))
+        self._writer.forget_task(identity(task))
 
     def _failed(self, error: BaseException) -> None:
         fault = classify(error)
         now = time.monotonic()
-        if fault is Fault.BUSY and self._writer.is_open:
+        if fault is Fault.BUSY:
             self._busy_since = self._busy_since or now
             if now - self._busy_since >= BUSY_PATIENCE:
                 self._warn(error)
             return
         self._warn(error)
-        if fault in FINAL:
-            self._given_up = True
+        self._records = fault not in FINAL
+        backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(self._failures, MOST_DOUBLINGS))
         self._failures += 1
-        backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (self._failures - 1))
         self._retry_at = now + backoff * random.uniform(0.5, 1.0)  # noqa: S311  # spreads tries, keeps no secret
         self.close()
 
@@ -193,7 +241,7 @@ class Outbox:
         if fault in self._warned:
             return
         self._warned.add(fault)
-        log.warning("the store cannot be written (%s): %s; %s", fault, cause(error), ADVICE[fault])
+        log.warning("progstore cannot write to %s: %s; %s", self._writer.name, cause(error), ADVICE[fault])
 
     def _drop_oldest(self) -> None:
         oldest = next((task for task in self._tasks.values() if task.ended_at is not None), None)

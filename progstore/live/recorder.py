@@ -135,16 +135,11 @@ class Recorder:
             self._restart()
 
     def become_child(self, *, safe: bool) -> None:
-        """After a fork, in the child: what was inherited stays the parent's; what begins from here on is this
-        process's.
+        """After a fork, in the child: what begins from here on is this process's.
 
         Not `safe` means that the parent was writing at that moment; then SQLite's own state cannot be trusted here.
         """
         outboxes = self._outboxes
-        for session in [*self._sessions, *outboxes.sessions()]:
-            session.inert = True
-        for task in [*self._tasks, *outboxes.watched()]:
-            task.inert = True
         self.__init__()  # type: ignore[misc]  # afresh, in the place where everybody knows it
         if not safe:
             _abandoned.append(outboxes)

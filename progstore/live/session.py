@@ -268,7 +268,7 @@ class Session:
         for key, view in stored.items():
             # Somebody else's by now; a task that this process is about to take over is still shown as theirs.
             if key in mine and not mine[key].taken and not is_mine(view):
-                mine.pop(key).inert = True
+                mine.pop(key).give_away()
         return stored | {key: view_of(task) for key, task in mine.items()}
 
     def _own(self, key: str) -> TaskState:
@@ -278,7 +278,8 @@ class Session:
             return task
         stored = newest_attempts(self.state)
         if key not in stored:
-            raise NotFound(f"session {self.name!r} has no task {key!r}; it has {', '.join(stored) or 'none'}")
+            known = ", ".join(stored | self.state.tasks) or "none"
+            raise NotFound(f"session {self.name!r} has no task {key!r}; it has {known}")
         task = self.state.tasks[key] = adopt(self.state, stored[key])
         return task
 

@@ -46,6 +46,17 @@ class Record:
         self.events_dropped = 0
         self.written: object = None
         """What the store last got, so that only changes are written."""
+        self._process = process_uid()
+        self._given_away = False
+
+    @property
+    def inert(self) -> bool:
+        """Inherited over a fork, or another process's by now: whatever is done to it stays in this process."""
+        return self._given_away or self._process != process_uid()
+
+    def give_away(self) -> None:
+        """It is another process's from now on."""
+        self._given_away = True
 
     def put(self, key: object, value: object) -> None:
         """Set metadata `key` to a JSON value.
@@ -107,8 +118,6 @@ class SessionState(Record):
         self.duration: float | None = None
         self.tasks: dict[str, TaskState] = {}
         """The newest attempt of each task that this process started under a key of its own choosing."""
-        self.inert = False
-        """Inherited over a fork: whatever is done to it stays in this process."""
         self.watched = False
         """The recorder knows of it."""
 
@@ -139,8 +148,6 @@ class TaskState(Record):
 
     attempt = 1
     status = "pending"
-    inert = False
-    """Inherited over a fork, or another process's by now: whatever is done to it stays in this process."""
 
     advanced: float = 0
     """What `update()` said is done; a loop's own count stands in `counter`."""

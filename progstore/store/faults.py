@@ -30,15 +30,18 @@ class Fault(StrEnum):
 FINAL: Final = frozenset({Fault.TOO_NEW, Fault.REFUSED, Fault.NOT_A_DATABASE})
 """What will not pass while this process lives: recording stops."""
 
+PASSING: Final = frozenset({Fault.BUSY, Fault.REPLACED})
+"""What is mostly over in a moment: worth another try when the process ends."""
+
 ADVICE: Final = {
     Fault.BUSY: "another process holds it; progress is late, nothing is lost",
-    Fault.FULL: "the disk is full; recording goes on when there is space",
-    Fault.READ_ONLY: "it cannot be written; recording goes on when it can",
-    Fault.CANNOT_OPEN: "the file or its directory cannot be opened; recording goes on when it can",
-    Fault.IO: "the disk reports an error; recording is tried again",
-    Fault.CORRUPT: "the file is damaged; `progstore db check` tells more, `progstore db recover` saves what it can",
-    Fault.NOT_A_DATABASE: "the file is no SQLite database and stays as it is; choose another with PROGSTORE_URL",
-    Fault.REPLACED: "the file was deleted, moved or replaced; live work is written again",
+    Fault.FULL: "recording goes on when there is space",
+    Fault.READ_ONLY: "recording goes on when it can be written",
+    Fault.CANNOT_OPEN: "recording goes on when the file and its directory can be opened and written",
+    Fault.IO: "recording is tried again",
+    Fault.CORRUPT: "`progstore db check` tells more, `progstore db recover` saves what it can",
+    Fault.NOT_A_DATABASE: "it stays as it is and this process does not record; choose another file with PROGSTORE_URL",
+    Fault.REPLACED: "what is live is written again",
     Fault.TOO_NEW: "this process stops recording",
     Fault.REFUSED: "this process does not record",
     Fault.OTHER: "recording is tried again",
@@ -87,4 +90,6 @@ def classify(error: BaseException) -> Fault:
 def cause(error: BaseException) -> str:
     """The error in its own words, without SQLAlchemy's additions."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if isinstance(original, OSError) and original.strerror:
+        return original.strerror if original.filename is None else f"{original.strerror}: {original.filename}"
     return str(original) or type(original).__name__

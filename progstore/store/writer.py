@@ -45,6 +45,11 @@ class StoreWriter:
         return self._connection is not None
 
     @property
+    def name(self) -> str:
+        """What the store is called in a message; where its URL cannot be used, the fault itself names that."""
+        return "its store" if self._location is None else self._location.path
+
+    @property
     def location(self) -> Location:
         """Where the store is. Raises StoreError for a URL that cannot be used."""
         if self._location is None:
@@ -63,17 +68,18 @@ class StoreWriter:
         """
         location = self.location
         schema.create_file(location)
-        if self._lock is None:
-            self._lock = LockFile(location.lock, create=True)
+        file = _inode(location.path)
         self._engine = writer_engine(location)
-        self._connection = self._engine.connect()
-        schema.prepare(self._connection, location)
-        self._ids = writes.Ids()
-        self._files = (None, None)
-        with self._connection.begin():
-            writes.apply(self._connection, Batch(processes=[process]), self._ids)
-            self._lock.try_lock(owner_byte(self._ids.processes[process.uid]))
-        self._files = self._identity()
+        try:
+            self._connection = self._engine.connect()
+            schema.prepare(self._connection, location)
+            self._publish(self._connection, process)
+            self._files = self._identity()
+            if self._files[0] != file:
+                raise _replaced()
+        except BaseException:
+            self.close()
+            raise
 
     def commit(self, process: ProcessRow, build: Build, *, durable: bool) -> Applied:
         """Write what `build` gathers inside the transaction.
@@ -86,9 +92,11 @@ class StoreWriter:
         now = time.monotonic()
         durable = durable or now - self._last_sync >= SYNC_EVERY
         raw.execute("PRAGMA synchronous=FULL" if durable else "PRAGMA synchronous=NORMAL")
+        known = self._ids.copy()
         try:
             applied = self._transact(connection, process, build, singly=False)
         except writes.DATA_FAULTS:
+            self._ids = known  # what the store gave since was rolled back
             applied = self._transact(connection, process, build, singly=True)
         if durable:
             self._last_sync = now
@@ -101,9 +109,13 @@ class StoreWriter:
         assert self._lock is not None
         self._long_log = checkpoint_if_due(raw, self.location, self._lock) > WARN_AT
 
-    def forget(self, identity: TaskIdentity) -> None:
-        """A task has ended; its id need not be remembered."""
+    def forget_task(self, identity: TaskIdentity) -> None:
+        """The task's id need not be remembered."""
         self._ids.tasks.pop(identity, None)
+
+    def forget_session(self, uid: str) -> None:
+        """The session's id need not be remembered; its row must be handed in again before its next task."""
+        self._ids.sessions.pop(uid, None)
 
     def close(self) -> None:
         """Give the connection back; the process's lock stays, for the process lives on."""
@@ -123,6 +135,19 @@ class StoreWriter:
         if lock is not None:
             lock.close()
 
+    def _publish(self, connection: Connection, process: ProcessRow) -> None:
+        lock = self._lock
+        # Beside a new file there may be a new lock file; the old one is kept until the byte of the new one is held.
+        if lock is None or not lock.is_at(self.location.lock):
+            lock = LockFile(self.location.lock, create=True)
+        self._ids = writes.Ids()
+        with connection.begin():
+            writes.apply(connection, Batch(processes=[process]), self._ids)
+            lock.try_lock(owner_byte(self._ids.processes[process.uid]))
+        if self._lock is not None and self._lock is not lock:
+            self._lock.close()
+        self._lock = lock
+
     def _transact(self, connection: Connection, process: ProcessRow, build: Build, *, singly: bool) -> Applied:
         with connection.begin():
             if writes.min_writer(connection) > schema.FORMAT:
@@ -139,11 +164,15 @@ class StoreWriter:
 
     def _check_files(self) -> None:
         if self._identity() != self._files:
-            raise faults.StoreReplaced(f"{self.location.path} was deleted, moved or replaced")
+            raise _replaced()
 
     def _identity(self) -> tuple[object, object]:
         """Device and inode of the database and its log; opening either would drop SQLite's locks, stat does not."""
         return _inode(self.location.path), _inode(self.location.wal)
+
+
+def _replaced() -> faults.StoreReplaced:
+    return faults.StoreReplaced("the file, or the log beside it, was deleted, moved or replaced")
 
 
 def _inode(path: str) -> tuple[int, int] | None:

@@ -1,0 +1,113 @@
+"""Pages of rows with all that belongs to them: owners and the verdict on each, metadata, figures; each read once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from progstore.store import queries
+from progstore.store.rows import NO_FIGURES, Figures, figures_of, session_view, task_view
+from progstore.store.summaries import slowest_usual
+from progstore.store.tables import processes, sessions
+from progstore.store.watch import UNOWNED, Watch, liveliest
+from progstore.values import SessionView, Status, TaskView, Verdict
+
+Processes = Mapping[int, Row[Any]]
+
+
+class Assembly:
+    """One reading of a store: every process is judged at most once, and everything at the same moment."""
+
+    def __init__(self, connection: Connection, watch: Watch) -> None:
+        self._connection = connection
+        self._watch = watch
+        self._now = time.time()
+        self._processes: dict[int, Row[Any]] = {}
+        self._verdicts: dict[int, Verdict] = {}
+
+    def tasks(self, rows: Sequence[Row[Any]]) -> tuple[TaskView, ...]:
+        """These rows of `tasks` as values."""
+        session_ids = {row.session_id for row in rows}
+        owners = queries.by_id(self._connection, sessions, session_ids)
+        meta = queries.metadata_of(self._connection, session_ids, [row.id for row in rows])
+        return self._task_views(rows, owners, meta)
+
+    def sessions(self, rows: Sequence[Row[Any]]) -> tuple[SessionView, ...]:
+        """These rows of `sessions` as values, without their tasks."""
+        ids = [row.id for row in rows]
+        figures = queries.figures(self._connection, ids, self._now)
+        meta = queries.metadata_of(self._connection, ids, ())
+        running = [row.id for row in rows if figures.get(row.id, NO_FIGURES).counts.get(Status.RUNNING)]
+        owners = queries.open_owners(self._connection, running)
+        self._meet({row.process_id for row in rows}.union(*owners.values()))
+        return tuple(
+            self._session_view(row, figures.get(row.id, NO_FIGURES), owners.get(row.id, set()), meta) for row in rows
+        )
+
+    def session(self, row: Row[Any]) -> SessionView:
+        """This row of `sessions` as a value, with all its tasks."""
+        rows = queries.tasks_of(self._connection, row.id)
+        meta = queries.metadata_of(self._connection, [row.id])
+        self._meet({row.process_id})
+        tasks = self._task_views(rows, {row.id: row}, meta)
+        running = {each.process_id for each in rows if each.status == Status.RUNNING and each.ended_at is None}
+        return self._session_view(row, figures_of(tasks), running, meta, tasks)
+
+    def _task_views(
+        self, rows: Sequence[Row[Any]], owners: Mapping[int, Row[Any]], meta: Mapping[queries.Key, dict[str, Any]]
+    ) -> tuple[TaskView, ...]:
+        self._meet({row.process_id for row in rows})
+        slowest = self._slowest_usual(rows)
+        return tuple(
+            task_view(
+                row,
+                now=self._now,
+                session=owners[row.session_id],
+                process=self._processes.get(row.process_id),
+                verdict=self._verdict([row.process_id]) if row.status == Status.RUNNING else None,
+                meta=meta.get((row.session_id, row.id), {}),
+                late_after=slowest.get((row.session_name, row.name)),
+            )
+            for row in rows
+        )
+
+    def _session_view(
+        self,
+        row: Row[Any],
+        figures: Figures,
+        running: Collection[int | None],
+        meta: Mapping[queries.Key, dict[str, Any]],
+        tasks: tuple[TaskView, ...] = (),
+    ) -> SessionView:
+        has_no_end = row.kind != "declared" and row.ended_at is None
+        return session_view(
+            row,
+            figures=figures,
+            process=self._processes.get(row.process_id),
+            verdict=self._verdict([*running, *([row.process_id] if has_no_end else [])]),
+            meta=meta.get((row.id, 0), {}),
+            tasks=tasks,
+        )
+
+    def _meet(self, ids: Iterable[int | None]) -> None:
+        """Read these processes, where they are not known already."""
+        self._processes.update(
+            queries.by_id(self._connection, processes, (each for each in ids if each not in self._processes))
+        )
+
+    def _verdict(self, ids: Iterable[int | None]) -> Verdict:
+        known = [self._processes[each] for each in ids if each is not None and each in self._processes]
+        unjudged = [row for row in known if row.id not in self._verdicts]
+        self._verdicts.update(self._watch.verdicts(unjudged, self._now))
+        return liveliest(self._verdicts[row.id] for row in known) if known else UNOWNED
+
+    def _slowest_usual(self, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], float | None]:
+        drawn = {
+            (row.session_name, row.name)
+            for row in rows
+            if row.simulate_since is not None and row.ended_at is None and row.simulate_expected is not None
+        }
+        return {history: slowest_usual(self._connection, *history) for history in drawn}

@@ -1,0 +1,131 @@
+"""Anybody's SQL question: one statement that can only read, for so long, with so many rows."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from progstore.errors import BadQuery
+from progstore.store.reader import Reader
+from progstore.values import QueryResult
+
+LARGEST_CELL: Final = 10_000_000
+"""Characters or bytes of one value; a longer one is an error of SQLite's."""
+LARGEST_RESULT: Final = 100_000_000
+"""Characters of all values together; what comes after is left out."""
+BLOB_SHOWN: Final = 1000
+"""Bytes of a blob that are shown."""
+MOST_ROWS: Final = 1_000_000
+_STEPS: Final = 1000
+"""SQLite's own steps between two looks at the clock."""
+
+_ALLOWED: Final = {
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+}
+_LIMITS: Final = {
+    sqlite3.SQLITE_LIMIT_LENGTH: LARGEST_CELL,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 100_000,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+}
+
+
+def ask(
+    reader: Reader, sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, limit: int, seconds: float
+) -> QueryResult:
+    """The answer to one read-only statement.
+
+    Blobs come as X'…' text, numbers that JSON has no word for as text. Raises BadQuery with SQLite's own message, and
+    what `Reader.connection` raises.
+    """
+    if not 1 <= limit <= MOST_ROWS:
+        raise BadQuery(f"limit is a number of rows from 1 to {MOST_ROWS:,}, got {limit!r}")
+    if not 0 < seconds <= 3600:
+        raise BadQuery(f"seconds is from above 0 to 3600, got {seconds!r}")
+    with reader.raw() as raw:
+        question = _Question(raw, seconds)
+        try:
+            return question.answer(sql, params, limit)
+        except (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError, TypeError, ValueError) as error:
+            raise question.bad(error) from error
+
+
+class _Question:
+    """One statement on a connection of its own."""
+
+    def __init__(self, raw: sqlite3.Connection, seconds: float) -> None:
+        self._raw = raw
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
+        self._forbidden = ""
+        for category, most in _LIMITS.items():
+            raw.setlimit(category, most)
+        raw.text_factory = _text
+        raw.set_authorizer(self._authorize)
+        raw.set_progress_handler(self._is_late, _STEPS)
+
+    def answer(self, sql: str, params: Sequence[Any] | Mapping[str, Any], limit: int) -> QueryResult:
+        """All rows up to `limit`."""
+        cursor = self._raw.execute(sql, params)
+        if cursor.description is None:
+            raise BadQuery("this statement has no answer; begin with SELECT, for example `select * from v_running`")
+        rows: list[tuple[Any, ...]] = []
+        size, truncated = 0, False
+        for row in cursor:
+            shown = tuple(_shown(value) for value in row)
+            size += sum(len(value) for value in shown if isinstance(value, str))
+            if len(rows) == limit or (rows and size > LARGEST_RESULT):
+                truncated = True
+                break
+            rows.append(shown)
+        return QueryResult(tuple(column[0] for column in cursor.description), tuple(rows), truncated)
+
+    def bad(self, error: Exception) -> BadQuery:
+        """The error in SQLite's words, with what to do about it."""
+        if isinstance(error, BadQuery):
+            return error
+        if self._forbidden:
+            return BadQuery(
+                f"{self._forbidden} is not allowed ({error}): only SELECT is, for the store is read-only here"
+            )
+        if isinstance(error, sqlite3.OperationalError) and str(error) == "interrupted":
+            return BadQuery(f"interrupted after {self._seconds:g} s; add a condition or a LIMIT, or allow more time")
+        return BadQuery(str(error))
+
+    def _authorize(self, action: int, first: str | None, second: str | None, *_: str | None) -> int:
+        if action in _ALLOWED and second != "load_extension":
+            return sqlite3.SQLITE_OK
+        self._forbidden = self._forbidden or _NAMES.get(action) or second or "this"
+        return sqlite3.SQLITE_DENY
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._deadline
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, bytes):
+        rest = f"… [cut, {len(value):,} bytes]" if len(value) > BLOB_SHOWN else ""
+        return f"X'{value[:BLOB_SHOWN].hex().upper()}'{rest}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+_NAMES: Final = {
+    getattr(sqlite3, f"SQLITE_{word}"): word.replace("_", " ")
+    for word in (
+        "ALTER_TABLE", "ANALYZE", "ATTACH", "CREATE_INDEX", "CREATE_TABLE", "CREATE_TEMP_INDEX", "CREATE_TEMP_TABLE",
+        "CREATE_TEMP_TRIGGER", "CREATE_TEMP_VIEW", "CREATE_TRIGGER", "CREATE_VIEW", "CREATE_VTABLE", "DELETE", "DETACH",
+        "DROP_INDEX", "DROP_TABLE", "DROP_TEMP_INDEX", "DROP_TEMP_TABLE", "DROP_TEMP_TRIGGER", "DROP_TEMP_VIEW",
+        "DROP_TRIGGER", "DROP_VIEW", "DROP_VTABLE", "INSERT", "PRAGMA", "REINDEX", "SAVEPOINT", "TRANSACTION", "UPDATE",
+    )
+}  # fmt: skip

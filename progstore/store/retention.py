@@ -1,0 +1,229 @@
+"""Which sessions and tasks may be removed, and which a rule removes.
+
+What runs is never touched unless it is forced: that is what has not ended and whose owner is not gone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, case, exists, func, or_, select
+
+from progstore.errors import BadValue
+from progstore.store import queries
+from progstore.store.rows import NO_FIGURES, session_status
+from progstore.store.settle import IS_GONE
+from progstore.store.tables import TERMINAL, events, processes, sessions, tasks
+from progstore.values import Status
+
+Item = TypeVar("Item")
+
+SESSIONS_AT_ONCE = 500
+"""Sessions that are looked at in one question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which ended sessions shall go; what is None does not restrict. Ages are seconds."""
+
+    older_than: float | None = None
+    statuses: frozenset[Status] = frozenset()
+    name: str | None = None
+    keep_last: int | None = None
+
+    def check(self) -> None:
+        """Raises BadValue where nothing is given, or something that cannot be."""
+        if self == Rule():
+            raise BadValue("say what to remove: older_than, statuses, name or keep_last")
+        if self.older_than is not None and not (math.isfinite(self.older_than) and self.older_than >= 0):
+            raise BadValue(f"older_than is an age in seconds, got {self.older_than!r}")
+        if self.keep_last is not None and self.keep_last < 0:
+            raise BadValue(f"keep_last is a count, got {self.keep_last!r}")
+        if not self.statuses <= {Status(word) for word in TERMINAL}:
+            raise BadValue(f"only what has ended is removed; statuses can be {', '.join(TERMINAL)}")
+
+
+class Removed(NamedTuple):
+    """How many rows went."""
+
+    sessions: int = 0
+    tasks: int = 0
+    events: int = 0
+
+    def __add__(self, other: object) -> Removed:
+        if not isinstance(other, Removed):
+            return NotImplemented
+        return Removed(self.sessions + other.sessions, self.tasks + other.tasks, self.events + other.events)
+
+
+class _Stand(NamedTuple):
+    """A session as retention sees it: whether any of it may still go on, and when it last changed (seconds UTC)."""
+
+    row: Row[Any]
+    is_open: bool
+    changed_at: float
+
+
+# What may still go on
+
+
+def task_is_open(newly_lost: Collection[int] = ()) -> ColumnElement[bool]:
+    """The task has not ended and its owner is not gone. What is pending without an owner is not waited for."""
+    unowned = tasks.c.process_id.is_(None) & (tasks.c.status == "running") & tasks.c.lost_at.is_(None)
+    return tasks.c.ended_at.is_(None) & or_(_lives(tasks, newly_lost), unowned)
+
+
+def session_is_open() -> ColumnElement[bool]:
+    """The session itself waits for its end, and its owner is not gone; its tasks are not looked at."""
+    return sessions.c.ended_at.is_(None) & (sessions.c.kind != "declared") & _lives(sessions, ())
+
+
+# Which sessions
+
+
+def chosen(connection: Connection, rule: Rule, now: float, newly_lost: Collection[int]) -> list[int]:
+    """The sessions that `rule` removes; `newly_lost` are processes that are gone and not yet noted as such."""
+    rule.check()
+    spared: dict[str, tuple[float, int]] = {}
+    found = []
+    for page in _session_pages(connection, rule.name):
+        stands = [each for each in _stands(connection, page, newly_lost) if not each.is_open]
+        if rule.older_than is not None:
+            stands = [each for each in stands if now - each.changed_at > rule.older_than]
+        if rule.keep_last is not None:
+            stands = [each for each in stands if _is_beyond(connection, each.row, rule.keep_last, spared)]
+        if rule.statuses:
+            stands = _of_status(connection, stands, rule.statuses, now)
+        found += [each.row.id for each in stands]
+    return found
+
+
+def open_among(connection: Connection, session_ids: Collection[int], newly_lost: Collection[int]) -> list[int]:
+    """Those of these sessions of which something may still go on."""
+    rows = [row for chunk in chunks(list(session_ids)) for row in queries.by_id(connection, sessions, chunk).values()]
+    return [each.row.id for chunk in chunks(rows) for each in _stands(connection, chunk, newly_lost) if each.is_open]
+
+
+def open_tasks_among(connection: Connection, task_ids: Collection[int], newly_lost: Collection[int]) -> list[int]:
+    """Those of these tasks that may still go on."""
+    is_open = task_is_open(newly_lost)
+    found: list[int] = []
+    for chunk in chunks(list(task_ids)):
+        found += connection.execute(select(tasks.c.id).where(tasks.c.id.in_(chunk), is_open)).scalars()
+    return found
+
+
+def with_nested(connection: Connection, task_ids: Collection[int]) -> list[int]:
+    """These tasks and all that is nested in them."""
+    found = dict.fromkeys(task_ids)
+    layer = list(found)
+    while layer:
+        below: list[int] = []
+        for chunk in chunks(layer):
+            below += connection.execute(select(tasks.c.id).where(tasks.c.parent_id.in_(chunk))).scalars()
+        layer = [number for number in below if number not in found]
+        found.update(dict.fromkeys(layer))
+    return list(found)
+
+
+def counted(connection: Connection, session_ids: Collection[int], task_ids: Collection[int]) -> Removed:
+    """What removing these would remove."""
+    total = Removed(sessions=len(session_ids), tasks=len(task_ids))
+    for chunk in chunks(list(session_ids)):
+        total += Removed(
+            tasks=count(connection, tasks.c.session_id.in_(chunk)),
+            events=count(connection, events.c.session_id.in_(chunk)),
+        )
+    for chunk in chunks(list(task_ids)):
+        total += Removed(events=count(connection, events.c.task_id.in_(chunk)))
+    return total
+
+
+def _session_pages(connection: Connection, name: str | None) -> Iterator[list[Row[Any]]]:
+    after = 0
+    statement = select(sessions).order_by(sessions.c.id).limit(SESSIONS_AT_ONCE)
+    if name is not None:
+        statement = statement.where(sessions.c.name == name)
+    while page := connection.execute(statement.where(sessions.c.id > after)).all():
+        yield list(page)
+        after = page[-1].id
+
+
+def _stands(connection: Connection, rows: Sequence[Row[Any]], newly_lost: Collection[int]) -> list[_Stand]:
+    ids = [row.id for row in rows]
+    owners = queries.by_id(connection, processes, (row.process_id for row in rows))
+    gone = set(newly_lost)
+    grouped = (
+        select(
+            tasks.c.session_id,
+            func.max(func.coalesce(tasks.c.ended_at, tasks.c.updated_at)).label("changed_at"),
+            func.sum(case((task_is_open(newly_lost), 1), else_=0)).label("open"),
+        )
+        .where(tasks.c.session_id.in_(ids))
+        .group_by(tasks.c.session_id)
+    )
+    work = {row.session_id: row for row in connection.execute(grouped)}
+    stands = []
+    for row in rows:
+        process, done = owners.get(row.process_id), work.get(row.id)
+        is_gone = process is None or process.id in gone or process.ended_at is not None or process.lost_at is not None
+        has_no_end = row.ended_at is None and row.kind != "declared"
+        signs = [
+            row.started_at,
+            row.ended_at,
+            done and done.changed_at,
+            process and has_no_end and process.heartbeat_at,
+        ]
+        stands.append(
+            _Stand(
+                row,
+                is_open=bool(done and done.open) or (has_no_end and not is_gone),
+                changed_at=max(float(sign) for sign in signs if sign),
+            )
+        )
+    return stands
+
+
+def _lives(table: Table, newly_lost: Collection[int]) -> ColumnElement[bool]:
+    living = select(processes.c.id).where(processes.c.id == table.c.process_id, ~IS_GONE)
+    if newly_lost:
+        living = living.where(processes.c.id.not_in(newly_lost))
+    return exists(living.correlate(table))
+
+
+def _is_beyond(connection: Connection, row: Row[Any], keep_last: int, spared: dict[str, tuple[float, int]]) -> bool:
+    """Whether the session is older than the newest `keep_last` of its name; `spared` remembers where these begin."""
+    if keep_last == 0:
+        return True
+    if row.name not in spared:
+        place = sessions.c.started_at.desc(), sessions.c.id.desc()
+        of_name = select(sessions.c.started_at, sessions.c.id).where(sessions.c.name == row.name).order_by(*place)
+        last = connection.execute(of_name.limit(1).offset(keep_last - 1)).one_or_none()
+        spared[row.name] = (-math.inf, 0) if last is None else (last.started_at, last.id)
+    return (row.started_at, row.id) < spared[row.name]
+
+
+def _of_status(
+    connection: Connection, stands: Sequence[_Stand], statuses: Collection[Status], now: float
+) -> list[_Stand]:
+    """What is still stored as running here was lost, and counts as an error."""
+    figures = queries.figures(connection, [each.row.id for each in stands], now)
+    kept = []
+    for each in stands:
+        counts = figures.get(each.row.id, NO_FIGURES).counts
+        status = session_status(each.row.kind, each.row.end_status, counts)
+        if (Status.ERROR if status is Status.RUNNING else status) in statuses:
+            kept.append(each)
+    return kept
+
+
+def count(connection: Connection, condition: ColumnElement[bool]) -> int:
+    return connection.execute(select(func.count()).where(condition)).scalar_one()
+
+
+def chunks(ids: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """`ids` in pieces that fit into one question."""
+    return (ids[start : start + SESSIONS_AT_ONCE] for start in range(0, len(ids), SESSIONS_AT_ONCE))

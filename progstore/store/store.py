@@ -1,0 +1,273 @@
+"""The face of the store: everything that may be asked of it or done to it, each one method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from progstore.errors import BadFilter, NotFound
+from progstore.store.engine import locate
+from progstore.store.filters import check_limit, is_id, read_cursor
+from progstore.store.reader import Reader
+from progstore.store.watch import Watch
+from progstore.values import (
+    EventView,
+    Filter,
+    HistoryView,
+    Page,
+    PruneReport,
+    QueryResult,
+    SessionView,
+    Status,
+    TaskView,
+)
+
+EXPORT_PAGE = 500
+"""Tasks that an export reads at once."""
+
+
+def open_store(url: str | None = None) -> Store:
+    """The store at `url`: a path, `sqlite:///path`, or None for the configured or default one.
+
+    Nothing is created and nothing is migrated; the first question opens the file.
+    Raises StoreError, with what to do, for a URL that cannot be used. Questions raise StoreNotFound, StoreDamaged,
+    StoreTooNew, StoreBusy or StoreError where the file cannot be read.
+    """
+    return Store(url)
+
+
+class Store:
+    """A store that is read, and cleaned up. Safe to use from several threads; close it, or use it as a context
+    manager. After `close` the next question opens it again.
+    """
+
+    url: str
+    """The store's URL."""
+    notice: str
+    """A word for the user about the choice of the place, or empty."""
+
+    def __init__(self, url: str | None = None) -> None:
+        location = locate(url)
+        self.url = location.url
+        self.path = location.path
+        self.notice = location.notice
+        self._location = location
+        self._reader = Reader(location)
+        self._watch = Watch(location)
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._reader.close()
+        self._watch.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Reading
+
+    def sessions(
+        self, filter: Filter | None = None, *, cursor: str | None = None, limit: int = 50
+    ) -> Page[SessionView]:
+        """Sessions that match, newest first by (started_at, id), keyset-paged; their `tasks` are left empty.
+
+        A text search goes by id and looks among 100,000 rows a page: its page may be short and still have a next one.
+        Raises BadFilter.
+        """
+        from progstore.store import assemble, queries
+
+        place, size = read_cursor(cursor), check_limit(limit)
+        with self._reader.connection() as connection:
+            found = queries.session_page(connection, filter or Filter(), place, size)
+            return Page(assemble.Assembly(connection, self._watch).sessions(found.rows), found.next_cursor)
+
+    def session(self, session_id: int | str) -> SessionView:
+        """One session with its tasks (root and nested, every attempt, in order of id); by integer id or uid.
+
+        Raises NotFound.
+        """
+        from progstore.store import assemble, queries
+
+        with self._reader.connection() as connection:
+            known = isinstance(session_id, str) or is_id(session_id)
+            row = queries.session_row(connection, session_id) if known else None
+            if row is None:
+                raise NotFound(f"there is no session {session_id!r} in {self.path}; `progstore ls` lists them")
+            return assemble.Assembly(connection, self._watch).session(row)
+
+    def tasks(self, filter: Filter | None = None, *, cursor: str | None = None, limit: int = 50) -> Page[TaskView]:
+        """Tasks that match, newest first by (started_at, id), keyset-paged; what has not begun comes last.
+
+        A text search goes by id and looks among 100,000 rows a page: its page may be short and still have a next one.
+        Raises BadFilter.
+        """
+        from progstore.store import assemble, queries
+
+        place, size = read_cursor(cursor), check_limit(limit)
+        with self._reader.connection() as connection:
+            found = queries.task_page(connection, filter or Filter(), place, size)
+            return Page(assemble.Assembly(connection, self._watch).tasks(found.rows), found.next_cursor)
+
+    def task(self, task_id: int) -> TaskView:
+        """One task. Raises NotFound."""
+        from progstore.store import assemble, queries
+
+        with self._reader.connection() as connection:
+            row = queries.task_row(connection, task_id) if is_id(task_id) else None
+            if row is None:
+                raise NotFound(f"there is no task {task_id!r} in {self.path}; `progstore show` lists a session's")
+            return assemble.Assembly(connection, self._watch).tasks([row])[0]
+
+    def events(
+        self, *, session_id: int | None = None, task_id: int | None = None, after: int = 0, limit: int = 1000
+    ) -> tuple[EventView, ...]:
+        """Events with an id above `after`, in order of id, of all or of one session or task. Raises BadFilter."""
+        from progstore.store import queries, rows
+
+        for number in (session_id, task_id):
+            if number is not None and not is_id(number):
+                raise BadFilter(f"an id is a whole number from 1, got {number!r}")
+        if after != 0 and not is_id(after):
+            raise BadFilter(f"after is the id of an event, or 0 for all, got {after!r}")
+        check_limit(limit)
+        with self._reader.connection() as connection:
+            found = queries.event_rows(connection, session_id, task_id, after, limit)
+            return tuple(rows.event_view(row) for row in found)
+
+    def history(self, session_name: str, name: str) -> HistoryView:
+        """The figures over all runs of one task history. Raises NotFound where there is none."""
+        from progstore.store import summaries
+
+        with self._reader.connection() as connection:
+            found = summaries.histories(connection, session_name, name)
+        if not found:
+            raise NotFound(f"no task {name!r} ran in a session {session_name!r} in {self.path}")
+        return found[0]
+
+    def names(self) -> tuple[HistoryView, ...]:
+        """The figures of every history, last started first."""
+        from progstore.store import summaries
+
+        with self._reader.connection() as connection:
+            found = summaries.histories(connection)
+        return tuple(sorted(found, key=lambda each: -(each.last_started_at or 0.0)))
+
+    def facets(self, filter: Filter | None = None) -> Mapping[str, Mapping[str, int]]:
+        """How many tasks match by status, session name and host: {"status": {...}, "session_name": {...}, "host": {...}},
+        each most frequent first.
+
+        Counted are the newest 100,000 that match; without a filter the statuses are counted over all.
+        """
+        from progstore.store import summaries
+
+        with self._reader.connection() as connection:
+            return summaries.facets(connection, filter or Filter())
+
+    def data_version(self) -> int:
+        """A number that changes when any other connection has committed; costs microseconds."""
+        return self._reader.data_version()
+
+    def query(
+        self, sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, limit: int = 10_000, seconds: float = 10.0
+    ) -> QueryResult:
+        """The answer to one read-only SQL statement. Raises BadQuery: it writes, attaches, is wrong, or runs too long."""
+        from progstore.store import readonly
+
+        return readonly.ask(self._reader, sql, params, limit=limit, seconds=seconds)
+
+    def export(self, filter: Filter | None = None, *, format: Literal["ndjson", "csv"] = "ndjson") -> Iterator[str]:
+        """All matching tasks with their session's name and host, in chunks of text, in the order in which they were
+        first written. Raises BadFilter.
+        """
+        from progstore.store import export
+
+        if format not in export.FORMATS:
+            raise BadFilter(f"format is {' or '.join(export.FORMATS)}, got {format!r}")
+        pages = self._pages(filter or Filter())
+        return export.FORMATS[format](pages)
+
+    def _pages(self, wanted: Filter) -> Iterator[Sequence[TaskView]]:
+        from progstore.store import assemble, queries
+
+        after = 0
+        while True:
+            with self._reader.connection() as connection:
+                rows = queries.tasks_after(connection, wanted, after, EXPORT_PAGE)
+                page = assemble.Assembly(connection, self._watch).tasks(rows)
+            if not rows:
+                return
+            yield page
+            after = rows[-1].id
+
+    # Clean-up: never touches what runs, unless forced
+
+    def delete(
+        self,
+        *,
+        sessions: Iterable[int] = (),
+        tasks: Iterable[int] = (),
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> PruneReport:
+        """Remove these sessions and tasks with all that hangs on them, nested tasks too.
+
+        Raises NotFound, StillRunning, StoreBusy while another clean-up is at it.
+        """
+        from progstore.store import clean_up
+
+        return clean_up.delete(self._reader, self._watch, list(sessions), list(tasks), force=force, dry_run=dry_run)
+
+    def prune(
+        self,
+        *,
+        older_than: float | None = None,
+        statuses: frozenset[Status] = frozenset(),
+        name: str | None = None,
+        keep_last: int | None = None,
+        dry_run: bool = False,
+    ) -> PruneReport:
+        """Remove ended sessions that match all that is given: ended more than `older_than` seconds ago, of a status, of a
+        session name; `keep_last` spares the newest N of each name. In chunks, so that no writer waits long.
+
+        What lost its owner counts as ended when it last changed, and as an error. Raises BadValue where nothing is given,
+        StoreBusy where another clean-up holds the maintenance lock.
+        """
+        from progstore.store import clean_up
+        from progstore.store.retention import Rule
+
+        rule = Rule(older_than=older_than, statuses=frozenset(statuses), name=name, keep_last=keep_last)
+        return clean_up.prune(self._reader, self._watch, rule, dry_run=dry_run)
+
+    def vacuum(self) -> int:
+        """Give free pages back to the disk; returns bytes. Raises StoreBusy."""
+        from progstore.store import clean_up
+
+        return clean_up.vacuum(self._reader)
+
+    # The file itself
+
+    def check(self) -> Mapping[str, Any]:
+        """Size, rows, versions, integrity ("ok" or what is wrong), WAL size, writers, warnings counted."""
+        from progstore.store import maintenance
+
+        return maintenance.check(self._reader, self._watch)
+
+    def backup(self, target: str) -> int:
+        """Copy the live store to a new file by SQLite's backup API; returns bytes. Raises StoreError where it exists."""
+        from progstore.store import maintenance
+
+        return maintenance.backup(self._reader, target)
+
+    def settle(self) -> int:
+        """Mark what lost its owner with `lost_at`, leaving the status alone; returns how many tasks."""
+        from progstore.store import clean_up
+
+        return clean_up.settle_now(self._reader, self._watch)

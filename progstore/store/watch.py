@@ -1,0 +1,103 @@
+"""What a reader concludes about the owners of running work, from what it has seen of them so far."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row
+
+from progstore import owner
+from progstore.owner import UNREACHABLE_AFTER, Owner, Place
+from progstore.store.engine import Location
+from progstore.store.lockfile import LockFile, owner_byte
+from progstore.values import Life, Verdict
+
+UNOWNED = Verdict(life=Life.UNKNOWN, reason="the store does not say which process it belongs to")
+
+_LIVELIEST_FIRST = (Life.ALIVE, Life.SUSPENDED, Life.STALE, Life.UNKNOWN, Life.UNREACHABLE, Life.LOST)
+
+
+class _Seen(NamedTuple):
+    """How an owner's beats stood, since when by our own monotonic clock (seconds), and whether we saw them move."""
+
+    beats: int
+    since: float
+    moved: bool
+
+
+class Watch:
+    """Remembers when each owner's beats last moved; safe to use from several threads."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._mutex = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as a forked child must: its locks are closed and its clocks' memory is another's."""
+        self._place: Place | None = None
+        self._lock: LockFile | None = None
+        self._seen: dict[int, _Seen] = {}
+
+    def close(self) -> None:
+        """Let go of the lock file."""
+        with self._mutex:
+            lock, self._lock = self._lock, None
+            if lock is not None:
+                lock.close()
+
+    def verdicts(self, processes: Iterable[Row[Any]], now: float) -> dict[int, Verdict]:
+        """The verdict on each of these rows of `processes` at `now` (seconds UTC), by id."""
+        with self._mutex:
+            if self._place is None:
+                self._place = owner.here()
+            return {row.id: self._verdict(row, self._place, now) for row in processes}
+
+    def _verdict(self, row: Row[Any], reader: Place, now: float) -> Verdict:
+        process = Owner(
+            process_id=row.id,
+            place=Place(row.host, row.machine_id, row.boot_id, row.pid_namespace),
+            pid=row.pid,
+            start_ticks=row.start_ticks,
+            beats=row.beats,
+            heartbeat_at=row.heartbeat_at,
+            ended_at=row.ended_at,
+            end_reason=row.end_reason,
+        )
+
+        def silent_for(process_id: int, beats: int) -> float | None:
+            return self._silence(process_id, beats, now - row.heartbeat_at)
+
+        return owner.verdict(process, reader, now=now, holds_lock=self._holds_lock, silent_for=silent_for)
+
+    def _holds_lock(self, process_id: int) -> bool | None:
+        try:
+            if self._lock is None:
+                self._lock = LockFile(self._location.lock, create=False)
+            return self._lock.is_locked(owner_byte(process_id))
+        except OSError:
+            return None
+
+    def _silence(self, process_id: int, beats: int, by_its_clock: float) -> float | None:
+        """Seconds that the beats stood still as far as we saw it; None where the owner's own clock tells more."""
+        seen, clock = self._seen.get(process_id), time.monotonic()
+        if seen is None or seen.beats != beats:
+            self._seen[process_id] = _Seen(beats, clock, moved=seen is not None)
+            return None if seen is None else 0.0
+        watched = clock - seen.since
+        if seen.moved or (watched >= UNREACHABLE_AFTER and watched > by_its_clock):
+            return watched
+        return None
+
+
+def liveliest(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict on work that several processes share: it goes on as long as one of them lives."""
+    return min(verdicts, key=lambda verdict: _LIVELIEST_FIRST.index(verdict.life), default=UNOWNED)
+
+
+def lost_ids(verdicts: Mapping[int, Verdict]) -> frozenset[int]:
+    """The processes that are gone for good."""
+    return frozenset(number for number, verdict in verdicts.items() if verdict.life is Life.LOST)
