@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _weakref import ref
 
 from progstore import config
 from progstore.live import context, identity
@@ -17,7 +18,8 @@ from progstore.live.state import SessionState
 _open_blocks: list[SessionState] = []
 _named: dict[tuple[str | None, str], SessionState] = {}
 _ambient: dict[str | None, SessionState] = {}
-_joined: dict[str, SessionState] = {}
+_known: dict[str, ref[SessionState]] = {}
+_parents: dict[str, SessionState] = {}
 
 
 def session_for(chosen: object, store: object, *, record: bool) -> SessionState:
@@ -44,6 +46,7 @@ def store_url(keyword: object = None) -> str | None:
 def opened(state: SessionState) -> None:
     """A `session()` block begins."""
     _open_blocks.append(state)
+    remember(state)
     identity.publish(state.uid)
 
 
@@ -58,11 +61,31 @@ def closed(state: SessionState) -> None:
         identity.withdraw()
 
 
+def remember(state: SessionState) -> None:
+    """Let `known` find it, as long as anybody holds it."""
+
+    def forget_it(reference: ref[SessionState]) -> None:
+        if _known.get(state_uid) is reference:
+            del _known[state_uid]
+
+    state_uid = state.uid
+    _known[state_uid] = ref(state, forget_it)
+
+
+def known(uid: object) -> SessionState | None:
+    """The session of that uid, where this process holds it already."""
+    reference = _known.get(uid) if isinstance(uid, str) else None
+    state = None if reference is None else reference()
+    return None if state is None or state.inert else state
+
+
 def joined(uid: str, name: str, store: str | None) -> SessionState:
     """A session of another process, as it is known here; `name` holds until the store tells its real one."""
-    if uid not in _joined:
-        _joined[uid] = SessionState(name, "ambient", store=store, uid=uid, joined=True)
-    return _joined[uid]
+    state = known(uid)
+    if state is None:
+        state = SessionState(name, "ambient", store=store, uid=uid, joined=True)
+        remember(state)
+    return state
 
 
 def unended() -> list[SessionState]:
@@ -75,11 +98,10 @@ def unended() -> list[SessionState]:
 def leave(store: str | None) -> list[SessionState]:
     """The open sessions of one store, which from here on are no longer found by new tasks."""
     left = [state for state in unended() if state.store == store]
-    _ambient.pop(store, None)
+    for url in [url for url, state in _ambient.items() if state.store == store]:
+        del _ambient[url]
     for key in [key for key in _named if key[0] == store]:
         del _named[key]
-    for uid in [uid for uid, state in _joined.items() if state.store == store]:
-        del _joined[uid]
     if not _ambient:
         identity.withdraw()
     return left
@@ -87,8 +109,8 @@ def leave(store: str | None) -> list[SessionState]:
 
 def forget() -> None:
     """In a forked child: sessions are the parent's now, and are found again through the environment."""
+    _parents.update({state.uid: state for state in (*_open_blocks, *_named.values(), *_ambient.values())})
     _open_blocks.clear()
-    _joined.clear()
     _named.clear()
     _ambient.clear()
 
@@ -129,7 +151,7 @@ def _surrounding(store: object) -> SessionState:
         return blocks[0]
     url = store_url(store)
     if url not in _ambient:
-        _ambient[url] = _inherited_or_new(url)
+        _ambient[url] = _inherited_or_new(url, is_chosen=store is not None)
     return _ambient[url]
 
 
@@ -138,10 +160,14 @@ def _holds(state: SessionState, store: object) -> bool:
     return store is None or state.store == store_url(store)
 
 
-def _inherited_or_new(store: str | None) -> SessionState:
+def _inherited_or_new(store: str | None, *, is_chosen: bool) -> SessionState:
     found = identity.inherited()
     if found is not None and found[1]:
-        return joined(found[0], program_name(), store)
+        parents = _parents.get(found[0])  # after a fork: then the name is known, and where the session is kept
+        if parents is None:
+            return joined(found[0], program_name(), store)
+        return joined(found[0], parents.name, store if is_chosen else parents.store)
     state = SessionState(program_name(), "ambient", store=store, parent_uid=found[0] if found else None)
+    remember(state)
     identity.publish(state.uid)
     return state

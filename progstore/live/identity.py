@@ -10,6 +10,8 @@ from progstore import proc
 VARIABLE = "PROGSTORE_SESSION"
 
 _uid: str | None = None
+_found: str | None = None
+_has_published = False
 
 
 def process_uid() -> str:
@@ -22,8 +24,9 @@ def process_uid() -> str:
 
 def forget_process_uid() -> None:
     """In a forked child: it is a process of its own."""
-    global _uid  # noqa: PLW0603  # a process has one
+    global _uid, _has_published  # noqa: PLW0603  # a process has one
     _uid = None
+    _has_published = False
 
 
 def uuid7() -> str:
@@ -39,12 +42,22 @@ def uuid7() -> str:
 
 def publish(session_uid: str) -> None:
     """Let processes that are started from here on join this session."""
+    global _found, _has_published
+    if not _has_published:
+        _found, _has_published = os.environ.get(VARIABLE), True
     os.environ[VARIABLE] = f"{session_uid}@{os.getpid()}:{proc.start_ticks() or 0}"
 
 
 def withdraw() -> None:
-    """Child processes started from here on join no session of this process."""
-    os.environ.pop(VARIABLE, None)
+    """Child processes started from here on join no session of this process, but what it was started in itself."""
+    global _has_published  # noqa: PLW0603  # there is one environment
+    if not _has_published:
+        return
+    _has_published = False
+    if _found is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = _found
 
 
 def inherited() -> tuple[str, bool] | None:

@@ -73,10 +73,6 @@ class Outbox:
         """The tasks whose end is not yet written."""
         return list(self._tasks.values())
 
-    def sessions(self) -> list[SessionState]:
-        """The sessions that may still change."""
-        return list(self._sessions.values())
-
     def pace(self) -> float:
         """Seconds from one tick to the next when nothing begins or ends."""
         longest = FIRST_BACKOFF if self._is_behind else HEARTBEAT
@@ -183,12 +179,17 @@ class Outbox:
         """Sessions that are over, and those that wait for their tasks to be begun: a task brings its session back."""
         in_use = {task.session.uid for task in self._tasks.values()}
         for session in list(self._sessions.values()):
-            may_go = end_is_written(session) or session.joined or session.kind == "declared"
-            if may_go and session.uid not in in_use and not session_news(session):
-                del self._sessions[session.uid]
-                session.watched = False
-                forget_written(session)
-                self._writer.forget_session(session.uid)
+            waits = session.joined or session.kind == "declared"
+            if session.uid in in_use or not (waits or end_is_written(session)):
+                continue
+            # In this order, so that whoever says something of it meanwhile is either seen here or brings it back.
+            session.watched = False
+            if session_news(session):
+                session.watched = True
+                continue
+            del self._sessions[session.uid]
+            forget_written(session)
+            self._writer.forget_session(session.uid)
 
     def _checkpoint(self) -> None:
         try:

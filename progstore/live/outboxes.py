@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from progstore.live.outbox import Outbox
-    from progstore.live.state import SessionState, TaskState
+    from progstore.live.state import TaskState
 
 
 class Outboxes:
@@ -33,10 +33,6 @@ class Outboxes:
     def watched(self) -> list[TaskState]:
         """The tasks whose end is not yet written."""
         return [task for outbox in list(self._by_store.values()) for task in outbox.watched()]
-
-    def sessions(self) -> list[SessionState]:
-        """The sessions that are written to."""
-        return [session for outbox in list(self._by_store.values()) for session in outbox.sessions()]
 
     def pace(self, longest: float) -> float:
         """Seconds from one tick to the next when nothing begins or ends."""

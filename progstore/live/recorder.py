@@ -55,11 +55,13 @@ class Recorder:
     # What jobs say; each costs microseconds
 
     def watch_session(self, state: SessionState) -> None:
-        """Write the session down, and what becomes of it. Saying it again costs nothing."""
-        if not state.watched and not state.inert:
+        """Write the session down, and what becomes of it."""
+        if state.inert:
+            return
+        if not state.watched:
             state.watched = True
             self._sessions.append(state)
-            self.hurry()
+        self.hurry()
 
     def begin(self, state: TaskState) -> None:
         """A task has begun."""
@@ -100,11 +102,6 @@ class Recorder:
         """The recorded tasks of this process that have not ended."""
         known = [*self._tasks, *self._outboxes.watched()]
         return list({id(state): state for state in known if state.ended_at is None}.values())
-
-    def sessions(self) -> list[SessionState]:
-        """The sessions of this process that have not ended."""
-        known = [*self._sessions, *self._outboxes.sessions()]
-        return [state for state in known if state.is_open and not state.joined]
 
     # The life of the thread
 

@@ -58,6 +58,7 @@ class Session:
         title = ambient.program_name() if name is None else clean.text(name, "name", clean.NAME_LIMIT)
         state = SessionState(title, "declared", store=ambient.store_url(store))
         state.put_all(meta)
+        ambient.remember(state)
         made = cls(state)
         record, interval = config.setting("record"), config.setting("interval")
         declared = {
@@ -78,8 +79,8 @@ class Session:
         Raises StoreError where the store cannot be read.
         """
         url = ambient.store_url(store)
-        mine = next((state for state in recorder.sessions() if state.uid == session_id), None)
-        if mine is not None:
+        mine = ambient.known(session_id)
+        if mine is not None and not mine.joined:
             return cls(mine)
         try:
             with open_store(url) as opened:
@@ -117,8 +118,7 @@ class Session:
     def __enter__(self) -> Self:
         self._entered = context.session.set(self._state)
         ambient.opened(self._state)
-        if config.setting("record"):
-            recorder.watch_session(self._state)
+        self._watch()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -135,11 +135,13 @@ class Session:
 
     def message(self, text: str) -> None:
         """Say what goes on in the session as a whole."""
-        self._state.message = clean.text(text, "message")
+        self.state.message = clean.text(text, "message")
+        self._watch()
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Keep a JSON value under `key`. Raises TypeError for what JSON cannot say, BadValue for what is too large."""
-        self._state.put(key, value)
+        self.state.put(key, value)
+        self._watch()
 
     # Advancing declared tasks
 
@@ -283,8 +285,12 @@ class Session:
         task = self.state.tasks[key] = adopt(self.state, stored[key])
         return task
 
+    def _watch(self) -> None:
+        if config.setting("record"):
+            recorder.watch_session(self.state)
+
     def _say(self, task: TaskState) -> None:
-        recorder.watch_session(self.state)
+        self._watch()
         recorder.begin(task)
         if task.taken:
             recorder.flush(EXIT_PATIENCE)

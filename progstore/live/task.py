@@ -16,9 +16,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
-    from typing import Any, Generic, Self, TypeVar
+    from typing import Any, Generic, Self
 
-    Item = TypeVar("Item")
+    from typing_extensions import TypeVar
+
+    Item = TypeVar("Item", default=Any)
 
     class _Of(Generic[Item]): ...
 

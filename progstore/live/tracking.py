@@ -13,12 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import FrameType
-    from typing import Any, TypeVar
+    from typing import Any
+
+    from typing_extensions import TypeVar
 
     from progstore.live.session import Session
     from progstore.values import TaskView
 
-    Item = TypeVar("Item")
+    Item = TypeVar("Item", default=Any)
 
 
 def track(

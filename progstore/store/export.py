@@ -14,9 +14,9 @@ from progstore.values import TaskView
 CHUNK: Final = 64 * 1024
 """Characters of one chunk, about."""
 COLUMNS: Final = (
-    "id", "session_id", "session_name", "host", "name", "status", "verdict", "percent", "done", "total", "unit", "failed",
-    "active", "cancelled", "message", "error_type", "error", "started_at", "updated_at", "ended_at", "duration", "rate",
-    "key", "attempt", "parent_id", "pid", "meta",
+    "id", "session_id", "session_name", "host", "name", "status", "verdict", "percent", "done", "total", "unit",
+    "failed", "active", "cancelled", "message", "error_type", "error", "started_at", "updated_at", "ended_at",
+    "duration", "rate", "key", "attempt", "parent_id", "pid", "meta",
 )  # fmt: skip
 """The columns of CSV; ndjson has these and all the rest."""
 _TIMES: Final = ("started_at", "updated_at", "ended_at")

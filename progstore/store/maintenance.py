@@ -130,8 +130,8 @@ def _writers(connection: Connection, watch: Watch) -> dict[str, Any]:
 def recover(source: str, target: str) -> dict[str, int]:
     """Save every row of the damaged store at `source` that can still be read into a new store at `target`.
 
-    Returns how many rows of each table were saved, and under "unreadable rows" how many at most were not. What refers to
-    a row that was not saved is kept where it can be: a task without its session gets a session "recovered".
+    Returns how many rows of each table were saved, and under "unreadable rows" how many at most were not. What refers
+    to a row that was not saved is kept where it can be: a task without its session gets a new one.
     Raises StoreNotFound, StoreTooNew, StoreDamaged where nothing can be read, StoreError where the target exists.
     """
     origin, goal = locate(source), locate(target)
@@ -173,10 +173,10 @@ def _save(raw: sqlite3.Connection, copy: sqlite3.Connection) -> dict[str, int]:
         columns = [column.name for column in table.columns if column.name in there]
         salvage = _Salvage(raw, table.name, columns)
         marks = ", ".join("?" * len(columns))
-        insert = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608  # names of ours
+        insert = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"
         saved[table.name] = sum(_insert(copy, insert, row) for row in salvage.rows())
         unreadable += salvage.unreadable + salvage.read - saved[table.name]
-    for statement in _MENDING:
+    for statement in _MENDING.split(";"):
         copy.execute(statement)
     copy.execute("COMMIT")
     return {**saved, "unreadable rows": unreadable}
@@ -195,7 +195,7 @@ class _Salvage:
 
     def __init__(self, raw: sqlite3.Connection, table: str, columns: list[str]) -> None:
         self._raw = raw
-        self._select = f"SELECT rowid, {', '.join(columns)} FROM {table} NOT INDEXED"  # noqa: S608  # names of ours
+        self._select = f"SELECT rowid, {', '.join(columns)} FROM {table} NOT INDEXED"
         self.read = 0
         self.unreadable = 0
 
@@ -243,19 +243,19 @@ class _Salvage:
         return row is None or row[0] > place
 
 
-_MENDING: Final = (
-    # A task whose session is gone gets one, which ends where the last of its tasks did.
-    "INSERT INTO sessions (id, uid, name, kind, host, message, started_at, ended_at, end_status, rev)"
-    " SELECT t.session_id, 'recovered-' || t.session_id, t.session_name, 'block', '', 'recovered: its own row was lost',"
-    " min(coalesce(t.started_at, t.updated_at)), max(coalesce(t.ended_at, t.updated_at)), 'cancelled', 0"
-    " FROM tasks AS t WHERE t.session_id NOT IN (SELECT id FROM sessions) GROUP BY t.session_id",
-    "UPDATE sessions SET process_id = NULL WHERE process_id NOT IN (SELECT id FROM processes)",
-    "UPDATE tasks SET process_id = NULL, lost_at = CASE WHEN ended_at IS NULL THEN updated_at END"
-    " WHERE process_id NOT IN (SELECT id FROM processes)",
-    "UPDATE tasks SET parent_id = NULL WHERE parent_id NOT IN (SELECT id FROM tasks)",
-    "DELETE FROM events WHERE session_id NOT IN (SELECT id FROM sessions)",
-    "UPDATE events SET task_id = NULL WHERE task_id NOT IN (SELECT id FROM tasks)",
-    "DELETE FROM metadata WHERE session_id NOT IN (SELECT id FROM sessions)"
-    " OR task_id <> 0 AND task_id NOT IN (SELECT id FROM tasks)",
-)
+_MENDING: Final = """
+-- A task whose session is gone gets one, which ends where the last of its tasks did.
+INSERT INTO sessions (id, uid, name, kind, host, message, started_at, ended_at, end_status, rev)
+  SELECT session_id, 'recovered-' || session_id, session_name, 'block', '', 'recovered: its own row was lost',
+    min(coalesce(started_at, updated_at)), max(coalesce(ended_at, updated_at)), 'cancelled', 0
+  FROM tasks WHERE session_id NOT IN (SELECT id FROM sessions) GROUP BY session_id;
+UPDATE sessions SET process_id = NULL WHERE process_id NOT IN (SELECT id FROM processes);
+UPDATE tasks SET process_id = NULL, lost_at = CASE WHEN ended_at IS NULL THEN updated_at END
+  WHERE process_id NOT IN (SELECT id FROM processes);
+UPDATE tasks SET parent_id = NULL WHERE parent_id NOT IN (SELECT id FROM tasks);
+DELETE FROM events WHERE session_id NOT IN (SELECT id FROM sessions);
+UPDATE events SET task_id = NULL WHERE task_id NOT IN (SELECT id FROM tasks);
+DELETE FROM metadata WHERE session_id NOT IN (SELECT id FROM sessions)
+  OR task_id <> 0 AND task_id NOT IN (SELECT id FROM tasks);
+"""
 """What makes references whole again, after every row that can be read is there."""

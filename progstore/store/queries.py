@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, exists, func, select, tuple_
 
+from progstore import clean
 from progstore.store.filters import Conditions, Cursor, session_conditions, task_conditions
 from progstore.store.rows import Figures, from_json, percent_of
 from progstore.store.tables import events, meta, sessions, tasks
@@ -59,8 +60,11 @@ def tasks_after(connection: Connection, wanted: Filter, after: int, limit: int) 
 
 def session_row(connection: Connection, session_id: int | str) -> Row[Any] | None:
     """One session, by integer id or uid."""
-    column = sessions.c.uid if isinstance(session_id, str) else sessions.c.id
-    return connection.execute(select(sessions).where(column == session_id)).one_or_none()
+    if isinstance(session_id, str):
+        condition = sessions.c.uid == clean.printable(session_id)
+    else:
+        condition = sessions.c.id == session_id
+    return connection.execute(select(sessions).where(condition)).one_or_none()
 
 
 def task_row(connection: Connection, task_id: int) -> Row[Any] | None:

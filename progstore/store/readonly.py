@@ -97,7 +97,7 @@ class _Question:
             return BadQuery(f"interrupted after {self._seconds:g} s; add a condition or a LIMIT, or allow more time")
         return BadQuery(str(error))
 
-    def _authorize(self, action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    def _authorize(self, action: int, _: str | None, second: str | None, *__: str | None) -> int:
         if action in _ALLOWED and second != "load_extension":
             return sqlite3.SQLITE_OK
         self._forbidden = self._forbidden or _NAMES.get(action) or second or "this"

@@ -221,6 +221,7 @@ def _of_status(
 
 
 def count(connection: Connection, condition: ColumnElement[bool]) -> int:
+    """How many rows fulfil `condition`, which names their table."""
     return connection.execute(select(func.count()).where(condition)).scalar_one()
 
 

@@ -67,6 +67,8 @@ def prepare(connection: Connection, location: Location) -> None:
 
     Raises StoreTooNew, StoreError, StoreBusy.
     """
+    if _is_current(connection):
+        return
     found = versions(connection)
     connection.rollback()
     if found.revision is None:
@@ -117,6 +119,20 @@ def create_file(location: Location) -> None:
         os.close(os.open(location.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         return
+
+
+def _is_current(connection: Connection) -> bool:
+    """Whether the store is just as this code makes it, asked without the lock that a crowd of starting processes
+    would queue for.
+    """
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    try:
+        (revision,) = raw.execute("SELECT version_num FROM alembic_version").fetchone()
+        (needed,) = raw.execute("SELECT value FROM store_info WHERE key = 'min_writer'").fetchone()
+    except (sqlite3.OperationalError, TypeError):  # no such table or row; the long way says what is wrong
+        return False
+    return revision == HEAD and int(needed) <= FORMAT
 
 
 def _create(connection: Connection) -> None:

@@ -153,3 +153,19 @@ def newest_attempt() -> Prepared:
     statement = select(func.max(tasks.c.attempt)).join(sessions, sessions.c.id == tasks.c.session_id)
     statement = statement.where(sessions.c.uid == bindparam("session"), tasks.c.key == bindparam("task_key"))
     return _prepare(statement, ("session", "task_key"))
+
+
+def compile_all() -> None:
+    """Compile every statement now: some 40 ms that nobody shall spend while others wait for the store."""
+    for statement in (
+        upsert_process,
+        upsert_session,
+        insert_session,
+        upsert_task,
+        update_task,
+        insert_event,
+        upsert_metadata,
+        beat,
+        newest_attempt,
+    ):
+        statement()

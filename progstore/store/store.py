@@ -161,8 +161,8 @@ class Store:
         return tuple(sorted(found, key=lambda each: -(each.last_started_at or 0.0)))
 
     def facets(self, filter: Filter | None = None) -> Mapping[str, Mapping[str, int]]:
-        """How many tasks match by status, session name and host: {"status": {...}, "session_name": {...}, "host": {...}},
-        each most frequent first.
+        """How many tasks match by status, session name and host, each most frequent first: {"status": {...},
+        "session_name": {...}, "host": {...}}.
 
         Counted are the newest 100,000 that match; without a filter the statuses are counted over all.
         """
@@ -178,7 +178,10 @@ class Store:
     def query(
         self, sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, limit: int = 10_000, seconds: float = 10.0
     ) -> QueryResult:
-        """The answer to one read-only SQL statement. Raises BadQuery: it writes, attaches, is wrong, or runs too long."""
+        """The answer to one read-only SQL statement; blobs come as text.
+
+        Raises BadQuery with SQLite's message: it writes, attaches, is wrong, or runs too long.
+        """
         from progstore.store import readonly
 
         return readonly.ask(self._reader, sql, params, limit=limit, seconds=seconds)
@@ -234,11 +237,11 @@ class Store:
         keep_last: int | None = None,
         dry_run: bool = False,
     ) -> PruneReport:
-        """Remove ended sessions that match all that is given: ended more than `older_than` seconds ago, of a status, of a
-        session name; `keep_last` spares the newest N of each name. In chunks, so that no writer waits long.
+        """Remove ended sessions that match all that is given: ended more than `older_than` seconds ago, of a status,
+        of a session name; `keep_last` spares the newest N of each name. In chunks, so that no writer waits long.
 
-        What lost its owner counts as ended when it last changed, and as an error. Raises BadValue where nothing is given,
-        StoreBusy where another clean-up holds the maintenance lock.
+        What lost its owner counts as ended when it last changed, and as an error. Raises BadValue where nothing is
+        given, StoreBusy where another clean-up holds the maintenance lock.
         """
         from progstore.store import clean_up
         from progstore.store.retention import Rule
@@ -261,7 +264,10 @@ class Store:
         return maintenance.check(self._reader, self._watch)
 
     def backup(self, target: str) -> int:
-        """Copy the live store to a new file by SQLite's backup API; returns bytes. Raises StoreError where it exists."""
+        """Copy the live store to a new file by SQLite's backup API; returns bytes.
+
+        Raises StoreError where the file exists or cannot be made.
+        """
         from progstore.store import maintenance
 
         return maintenance.backup(self._reader, target)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, case, func, select
 
+from progstore import clean
 from progstore.store.filters import UNUSUAL, task_conditions
 from progstore.store.tables import sessions, tasks
 from progstore.values import Filter, HistoryView
@@ -32,9 +33,9 @@ def histories(connection: Connection, session_name: str | None = None, name: str
         func.sum(case(((tasks.c.status == "complete") & tasks.c.duration.is_not(None), 1), else_=0)).label("timed"),
     ).group_by(tasks.c.session_name, tasks.c.name)
     if session_name is not None:
-        grouped = grouped.where(tasks.c.session_name == session_name)
+        grouped = grouped.where(tasks.c.session_name == clean.printable(session_name))
     if name is not None:
-        grouped = grouped.where(tasks.c.name == name)
+        grouped = grouped.where(tasks.c.name == clean.printable(name))
     return [_history(connection, row) for row in connection.execute(grouped).all()]
 
 
@@ -111,7 +112,7 @@ def _history(connection: Connection, row: Row[Any]) -> HistoryView:
 def _statuses(connection: Connection) -> dict[str, int]:
     """The unusual ones by their index, the rest by subtraction."""
     unusual = select(tasks.c.status, func.count()).where(UNUSUAL).group_by(tasks.c.status)
-    counted: dict[str, int] = dict(connection.execute(unusual).tuples().all())
+    counted: dict[str, int] = dict(connection.execute(unusual).all())
     complete = connection.execute(select(func.count()).select_from(tasks)).scalar_one() - sum(counted.values())
     return {**({"complete": complete} if complete else {}), **counted}
 

@@ -66,7 +66,8 @@ _EXACT_PERCENT = (
     "CASE WHEN t.status = 'complete' THEN 100.0"
     " WHEN t.simulate_since IS NOT NULL THEN NULL"
     " WHEN t.percent IS NOT NULL THEN max(0.0, min(t.percent, 100.0))"
-    " WHEN t.total > 0 THEN 100.0 * max(0.0, min(t.done, t.total)) / t.total END"
+    " WHEN t.total > 0 THEN 100.0 * max(0.0, min(t.done, t.total)) / t.total"
+    " WHEN t.status = 'pending' THEN 0.0 END"
 )
 # Rounded down, for a hundred must mean that everything is done; a millionth mends what binary fractions lose.
 _PERCENT = f"CAST(10 * ({_EXACT_PERCENT}) + 0.000001 AS INTEGER) / 10.0"

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from progstore.store import faults, schema, writes
+from progstore.store import faults, schema, statements, writes
 from progstore.store.batch import Applied, Batch, ProcessRow, TaskIdentity
 from progstore.store.checkpoint import WARN_AT, checkpoint_if_due
 from progstore.store.engine import Location, locate, writer_engine
@@ -67,6 +67,7 @@ class StoreWriter:
         The process's lock byte is taken before its row can be seen, so that nobody finds a row without a lock.
         """
         location = self.location
+        statements.compile_all()
         schema.create_file(location)
         file = _inode(location.path)
         self._engine = writer_engine(location)
@@ -74,9 +75,8 @@ class StoreWriter:
             self._connection = self._engine.connect()
             schema.prepare(self._connection, location)
             self._publish(self._connection, process)
-            self._files = self._identity()
-            if self._files[0] != file:
-                raise _replaced()
+            self._files = (file, _inode(location.wal))
+            self._check_files()
         except BaseException:
             self.close()
             raise
@@ -164,15 +164,11 @@ class StoreWriter:
 
     def _check_files(self) -> None:
         if self._identity() != self._files:
-            raise _replaced()
+            raise faults.StoreReplaced("the file, or the log beside it, was deleted, moved or replaced")
 
     def _identity(self) -> tuple[object, object]:
         """Device and inode of the database and its log; opening either would drop SQLite's locks, stat does not."""
         return _inode(self.location.path), _inode(self.location.wal)
-
-
-def _replaced() -> faults.StoreReplaced:
-    return faults.StoreReplaced("the file, or the log beside it, was deleted, moved or replaced")
 
 
 def _inode(path: str) -> tuple[int, int] | None:

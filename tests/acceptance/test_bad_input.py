@@ -245,7 +245,9 @@ def test_a_keyword_wins_over_configure_and_that_over_the_environment(monkeypatch
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(name=st.text(), message=st.text(), value=st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists))
+@given(
+    name=st.text(), message=st.text(), value=st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists)
+)
 def test_whatever_text_and_json_is_said_arrives(store: OpenStore, name: str, message: str, value: Any) -> None:
     """No text and no JSON value makes a row that cannot be written."""
     with progstore.track(name=name, meta={"value": value}) as task:

@@ -23,10 +23,12 @@ class Ends:
         self.how: list[str] = []
 
     def count(self, iterable: Iterable[Any]) -> tuple[Iterator[Any], Counter]:
+        """The counted iterator, and what reads its count."""
         return counted(iterable, lambda: self.how.append("exhausted"), lambda: self.how.append("left"))
 
 
 def letters() -> Iterator[str]:
+    """A generator: it has no length, and must be closed."""
     yield from "abcde"
 
 
@@ -137,8 +139,7 @@ def test_a_list_that_grows_in_the_body_is_counted_as_far_as_the_loop_went() -> N
     ends = Ends()
     iterator, counter = ends.count(items)
     for item in iterator:
-        if item < 3:
-            items.append(item + 2)
+        items += [item + 2] if item < 3 else []
     assert counter.final(exhausted=True) == len(items) == 5
 
 

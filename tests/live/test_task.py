@@ -61,13 +61,15 @@ def test_leaving_early_can_be_explained(task_row: TaskRow) -> None:
 
 def test_an_exception_in_the_block_makes_it_an_error_with_its_traceback(task_row: TaskRow) -> None:
     """Type, text and traceback are kept, and the exception goes on."""
-    with (
-        pytest.raises(ValueError, match="bad row"),
-        progstore.track(range(10), "Load") as task,
-    ):
-        for number in task:
-            if number == 5:
-                raise ValueError("bad row")
+
+    def load() -> None:
+        with progstore.track(range(10), "Load") as task:
+            for number in task:
+                if number == 5:
+                    raise ValueError("bad row")
+
+    with pytest.raises(ValueError, match="bad row"):
+        load()
     row = task_row()
     assert (row["status"], row["error_type"], row["error"], row["done"]) == ("error", "ValueError", "bad row", 5)
     assert 'raise ValueError("bad row")' in row["traceback"]
@@ -75,10 +77,14 @@ def test_an_exception_in_the_block_makes_it_an_error_with_its_traceback(task_row
 
 def test_an_exception_that_is_caught_outside_the_loop_leaves_it_cancelled(task_row: TaskRow) -> None:
     """A bare loop cannot know why it was left; it is never complete."""
-    with pytest.raises(ValueError, match="x"):
+
+    def load() -> None:
         for number in progstore.track(range(10), "Load"):
             if number == 5:
                 raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x"):
+        load()
     row = task_row()
     assert (row["status"], row["message"]) == ("cancelled", "left early")
 
@@ -139,7 +145,9 @@ def test_a_nested_loop_knows_its_parent(rows: Rows) -> None:
             pass
     with progstore.track(name="after"):
         pass
-    found = rows("SELECT t.name, p.name AS parent FROM tasks t LEFT JOIN tasks p ON p.id = t.parent_id ORDER BY t.started_at")
+    found = rows(
+        "SELECT t.name, p.name AS parent FROM tasks t LEFT JOIN tasks p ON p.id = t.parent_id ORDER BY t.started_at"
+    )
     assert [(row["name"], row["parent"]) for row in found] == [
         ("outer", None),
         ("inner", "outer"),
@@ -212,7 +220,11 @@ def test_closing_by_hand_below_the_total_is_cancelled(rows: Rows) -> None:
         task = progstore.track(name=f"{total}", total=total)
         task.update(done)
         task.close()
-    assert [row["status"] for row in rows("SELECT status FROM tasks ORDER BY id")] == ["complete", "cancelled", "complete"]
+    assert [row["status"] for row in rows("SELECT status FROM tasks ORDER BY id")] == [
+        "complete",
+        "cancelled",
+        "complete",
+    ]
 
 
 def test_several_threads_count_one_task_exactly(task_row: TaskRow) -> None:
