@@ -1,0 +1,24 @@
+"""Who called an adapter: the user's frame, and the name of a task that was given none."""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+
+from progstore.live.ambient import program_name
+
+LIBRARIES = ("progstore.adapters.", "tqdm.", "concurrent.futures.")
+
+
+def caller() -> FrameType:
+    """The innermost frame that is not of an adapter, nor of the library that it stands in for."""
+    frame = sys._getframe(1)  # noqa: SLF001  # the documented way to a caller
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith(LIBRARIES):
+        frame = frame.f_back
+    return frame
+
+
+def name_after(frame: FrameType) -> str:
+    """What a task is called when nobody says: the function that the frame runs, or the program."""
+    name = frame.f_code.co_qualname.partition(".<")[0]
+    return program_name() if name.startswith("<") else name
