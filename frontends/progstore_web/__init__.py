@@ -1,0 +1,46 @@
+"""The web frontend: a live page of what runs, a page for each session, and both as JSON.
+
+`progstore ui` serves it; `create_app(store)` gives the same as an ASGI application for a server of your own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import click
+
+    from progstore_web.access import Access
+    from progstore_web.app import create_app
+
+__all__ = ["Access", "create_app", "frontend"]
+
+
+class WebFrontend:
+    """How the command line finds the pages; nothing heavy is imported before the command runs."""
+
+    name = "web"
+    summary = "Live pages in the browser, and the same as JSON."
+
+    def commands(self) -> Sequence[click.Command]:
+        """The commands that join the command line: `ui`."""
+        from progstore_web.command import ui
+
+        return (ui,)
+
+
+frontend = WebFrontend()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "create_app":
+        from progstore_web.app import create_app
+
+        return create_app
+    if name == "Access":
+        from progstore_web.access import Access
+
+        return Access
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

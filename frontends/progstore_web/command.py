@@ -1,0 +1,87 @@
+"""The command `progstore ui`: says where the pages are, opens a browser, and serves until Ctrl-C."""
+
+from __future__ import annotations
+
+import click
+
+import progstore
+from progstore_web.access import Access, host_name, parse_tokens
+from progstore_web.listening import address, has_display, is_loopback, is_wildcard, listen, own_names
+
+PORT = 8787
+
+HELP = """Open a live page of what runs and what ran, in the browser.
+
+\b
+Examples:
+  progstore ui                                  this machine only, in your browser
+  progstore ui --store /srv/jobs.db --no-open   another store, only the address
+  PROGSTORE_TOKEN=… progstore ui --host 0.0.0.0 for others, who need the token
+
+It reads the store and never writes to it. The same as JSON is under /api/v1, for example /api/v1/sessions?status=error.
+Ctrl-C ends it.
+"""
+
+
+@click.command(help=HELP)
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
+@click.option(
+    "--port",
+    default=PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; the next free one if it is taken, any free one if 0.",
+)
+@click.option(
+    "--token",
+    envvar="PROGSTORE_TOKEN",
+    metavar="TOKEN",
+    help="Let in only who knows it; several with commas between. [env: PROGSTORE_TOKEN, seen by nobody else]",
+)
+@click.option("--no-auth", is_flag=True, help="Listen on other addresses without a token.")
+@click.option("--allow-host", "names", multiple=True, metavar="NAME", help="A further name of this server.")
+@click.option("--root-path", default="", metavar="PATH", help="Where a proxy shows the pages, as in /jobs.")
+@click.option("--no-open", is_flag=True, help="Open no browser.")
+@click.option(
+    "--store", "url", metavar="URL", help="Path or URL of the store. [env: PROGSTORE_URL; default: the user's own]"
+)
+def ui(
+    host: str,
+    port: int,
+    token: str | None,
+    *,
+    no_auth: bool,
+    names: tuple[str, ...],
+    root_path: str,
+    no_open: bool,
+    url: str | None,
+) -> None:
+    """Serve the pages."""
+    tokens = parse_tokens(token or "")
+    if token is not None and not tokens:
+        raise click.UsageError("--token is empty; give one, or leave it out")
+    if not tokens and not no_auth and not is_loopback(host):
+        raise click.UsageError(
+            f"on {host} others can reach the pages: give a --token, or --no-auth to let everybody read.\n"
+            "A good token: python -c 'import secrets; print(secrets.token_urlsafe())'"
+        )
+    if root_path and (not root_path.startswith("/") or root_path.startswith("//")):
+        raise click.UsageError(f'--root-path begins with one "/", as in /jobs; got {root_path}')
+    access = Access(
+        tokens=tokens,
+        hosts=own_names(host) | {host_name(name) for name in names},
+        any_address=is_wildcard(host),
+    )
+    try:
+        with progstore.open_store(url) as store, listen(host, port) as listener:
+            found = listener.getsockname()[1]
+            if port not in (0, found):
+                click.echo(f"port {port} is taken, so it is {found}", err=True)
+            where = address(host, found, root_path)
+            click.echo(f"progstore ui: {where}  (Ctrl-C ends it)")
+            from progstore_web.server import serve  # what it needs is loaded only now, so that `--help` stays quick
+
+            opens = not no_open and has_display()
+            serve(listener, store, access, root_path=root_path, browser_at=where if opens else None)
+    except KeyboardInterrupt:
+        click.echo()  # Ctrl-C is how one ends a server, and no failure

@@ -1,0 +1,48 @@
+"""Answers that a client may keep: it asks again with the tag it has, and is told that nothing changed."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+from litestar import Request, Response
+
+JSON = "application/json"
+HTML = "text/html"
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def tag_of(body: bytes) -> str:
+    """A tag for an answer that has no revision of its own."""
+    return blake2b(body, digest_size=12).hexdigest()
+
+
+def is_known(request: AnyRequest, tag: str) -> bool:
+    """Whether the client has that very content already."""
+    given = next((value for name, value in request.scope["headers"] if name == b"if-none-match"), None)
+    if given is None:
+        return False
+    known = [each.strip().removeprefix("W/").strip('"') for each in given.decode("latin-1").split(",")]
+    return tag in known or "*" in known
+
+
+def unchanged(tag: str) -> Response[bytes]:
+    """The answer to who has it already."""
+    return Response(b"", status_code=304, headers=_headers(tag))
+
+
+def changed(body: bytes, tag: str, media_type: str) -> Response[bytes]:
+    """The whole answer, with its tag."""
+    return Response(body, media_type=media_type, headers=_headers(tag))
+
+
+def answer(request: AnyRequest, body: bytes, media_type: str = JSON) -> Response[bytes]:
+    """The body, or word that the client has it already."""
+    tag = tag_of(body)
+    return unchanged(tag) if is_known(request, tag) else changed(body, tag, media_type)
+
+
+def _headers(tag: str) -> dict[str, str]:
+    # Kept by the client alone, and never shown before asking whether it still holds.
+    return {"etag": f'"{tag}"', "cache-control": "private, no-cache", "vary": "Authorization, Cookie"}

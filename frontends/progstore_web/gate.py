@@ -1,0 +1,97 @@
+"""The gate around the pages: which Host is answered, who may write, under which path, and the headers that protect."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from progstore_web.access import Access
+from progstore_web.problems import problem_body
+
+# As the ASGI specification has them, for servers and frameworks each bring narrower types of their own.
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+ROOT = "progstore_root_path"
+"""The scope's key for the path under which the pages stand, without a slash at its end."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+class Gate:
+    """An ASGI application around `app`; each response that leaves carries the headers, errors and static files too.
+
+    `root_path` is where a proxy shows the pages; without it, what the server around has set in the scope.
+    """
+
+    def __init__(self, app: App, access: Access, root_path: str = "") -> None:
+        self.app = app
+        self.access = access
+        self.root_path = root_path.rstrip("/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008, "reason": "there are no web sockets here"})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def protected(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1")
+        if not self.access.expects(host):
+            await _refuse(protected, 400, f"this server is not called {host!r}; --allow-host lets that name in")
+        elif scope["method"] not in ("GET", "HEAD", "OPTIONS") and not _is_own_origin(headers, host):
+            await _refuse(protected, 403, "another site asked for this; only the pages of this server may")
+        else:
+            await self.app(self._inside(scope), receive, protected)
+
+    def _inside(self, scope: Scope) -> Scope:
+        """The scope as the routes see it: paths begin after the root, and HEAD is a GET whose body the server drops."""
+        root = self.root_path or str(scope.get("root_path", "")).rstrip("/")
+        path: str = scope["path"]
+        if root and (path == root or path.startswith(root + "/")):
+            path = path[len(root) :] or "/"
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        return {**scope, "path": path, "root_path": "", "method": method, ROOT: root}
+
+
+def _is_own_origin(headers: dict[bytes, bytes], host: str) -> bool:
+    """Whether a browser says that one of our own pages asks; what is no browser sends no Origin."""
+    if headers.get(b"sec-fetch-site") == b"same-origin":
+        return True
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    return not origin or origin.partition("://")[2].lower() == host.lower()
+
+
+async def _refuse(send: Send, status: int, reason: str) -> None:
+    body, media_type = problem_body(status, reason)
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())],
+        }
+    )
+    await send({"type": "http.response.body", "body": body, "more_body": False})

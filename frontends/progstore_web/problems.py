@@ -1,0 +1,43 @@
+"""What went wrong, said to programs as RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+from litestar.exceptions import HTTPException, ValidationException
+
+from progstore import BadFilter, BadQuery, NotFound, ProgstoreError, StoreError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status that says what kind of error it is."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    if isinstance(error, NotFound):
+        return 404
+    if isinstance(error, BadFilter | BadQuery):
+        return 400
+    return 503 if isinstance(error, StoreError) else 500
+
+
+def reason_of(error: Exception) -> str:
+    """A sentence that a person can act on; nothing about our insides."""
+    if isinstance(error, ProgstoreError):
+        return str(error)
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        faults = ((each.get("key", "request"), each.get("message", "cannot be used")) for each in error.extra)
+        return "; ".join(f"{key}: {message}" for key, message in faults)
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        return "there is nothing at this address"
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        return error.detail
+    return "the server made a mistake; what it was is in its log"
+
+
+def problem_body(status: int, reason: str) -> tuple[bytes, str]:
+    """The problem document and its media type."""
+    problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": reason}
+    return msgspec.json.encode(problem), MEDIA_TYPE

@@ -1,0 +1,178 @@
+"""The one reader of a server: it follows the store for all clients, and reads only what somebody looks at.
+
+It looks each 0.25 s whether the store moved and reads again only then; what is live is read again each second besides,
+for verdicts and percents that are drawn from the clock change without a write. Requests are answered from its memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Hashable
+from functools import partial
+from hashlib import blake2b
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+from litestar.concurrency import sync_to_thread
+
+from progstore import ProgstoreError, Store, StoreError
+from progstore_web.board import Board, BoardReader
+from progstore_web.run import Run, read_run
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks at whether the store moved."""
+THINK_EVERY = 1.0
+"""Seconds between two readings of what is live, though nothing was written."""
+REST_EVERY = 30.0
+"""The same, of what is not live: an error is no longer news after a day."""
+FORGET_AFTER = 15.0
+"""Seconds after which what nobody asked for is no longer followed."""
+FOLLOW_LIMIT = 64
+"""Pages that are followed at once; beyond it the one that was asked for the longest ago is dropped."""
+
+log = logging.getLogger("progstore")
+
+
+class Readable(Protocol):
+    """What a page shows."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it can change though nothing is written."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that is shown, as plain JSON."""
+
+
+Value = TypeVar("Value", bound=Readable)
+
+
+class Snapshot(Generic[Value]):
+    """A page's content as it was read. `revision` is a hash of it; `json` is all of it, encoded."""
+
+    __slots__ = ("_forms", "json", "revision", "value")
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+        self.json: bytes = msgspec.json.encode(value.to_dict())
+        self.revision = blake2b(self.json, digest_size=12).hexdigest()
+        self._forms: dict[Hashable, bytes] = {}
+
+    async def form(self, name: Hashable, make: Callable[[Value], bytes]) -> bytes:
+        """The content as `make` renders it; rendered in a thread, and once for all who ask under that name."""
+        made = self._forms.get(name)
+        if made is None:
+            made = self._forms[name] = await sync_to_thread(make, self.value)
+        return made
+
+
+class _Followed(Generic[Value]):
+    """A page that is followed: how to read it, its newest snapshot, and when it was read and asked for (monotonic)."""
+
+    __slots__ = ("asked", "read", "read_at", "snapshot")
+
+    def __init__(self, read: Callable[[], Value]) -> None:
+        self.read = read
+        self.asked = self.read_at = time.monotonic()
+        self.snapshot = Snapshot(read())
+
+    def read_again(self) -> None:
+        self.read_at = time.monotonic()
+        fresh = Snapshot(self.read())
+        if fresh.revision != self.snapshot.revision:
+            self.snapshot = fresh
+
+    @property
+    def is_due(self) -> bool:
+        every = THINK_EVERY if self.snapshot.value.is_live else REST_EVERY
+        return time.monotonic() - self.read_at >= every
+
+
+class Reader:
+    """Follows one store. Its thread runs only while somebody looks, so nothing has to be started or stopped."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._boards = BoardReader(store)
+        self._followed: dict[Hashable, _Followed[Any]] = {}
+        self._version: int | None = None
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+        self._one_at_a_time = threading.Lock()
+
+    async def board(self) -> Snapshot[Board]:
+        """The first page's content, at most a quarter of a second old."""
+        return await self._ask("board", lambda: self._boards.read(time.time()))
+
+    async def run(self, session_id: int) -> Snapshot[Run]:
+        """A session's content, at most a quarter of a second old. Raises NotFound, StoreError."""
+        return await self._ask(session_id, partial(read_run, self.store, session_id))
+
+    def close(self) -> None:
+        """End the thread; the store stays open, for it is the caller's."""
+        self._ended.set()
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+        with self._one_at_a_time:
+            self._followed.clear()
+            self._thread = None
+            self._ended.clear()
+
+    async def _ask(self, name: Hashable, read: Callable[[], Value]) -> Snapshot[Value]:
+        followed: _Followed[Value] | None = self._followed.get(name)
+        if followed is None:
+            followed = await sync_to_thread(self._follow, name, read)
+        followed.asked = time.monotonic()
+        return followed.snapshot
+
+    def _follow(self, name: Hashable, read: Callable[[], Value]) -> _Followed[Value]:
+        with self._one_at_a_time:
+            if self._thread is None:
+                self._has_moved()
+            followed: _Followed[Value] | None = self._followed.get(name)
+            if followed is None:
+                followed = self._followed[name] = _Followed(read)
+            if len(self._followed) > FOLLOW_LIMIT:
+                del self._followed[min(self._followed, key=lambda each: self._followed[each].asked)]
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._keep_up, name="progstore-reader", daemon=True)
+                self._thread.start()
+            return followed
+
+    def _keep_up(self) -> None:
+        while not self._ended.wait(LOOK_EVERY):
+            with self._one_at_a_time:
+                oldest = time.monotonic() - FORGET_AFTER
+                for name in [name for name, followed in self._followed.items() if followed.asked < oldest]:
+                    del self._followed[name]
+                if not self._followed:
+                    self._thread = None
+                    return
+                self._look()
+
+    def _look(self) -> None:
+        moved = self._has_moved()
+        for name, followed in list(self._followed.items()):
+            if not moved and not followed.is_due:
+                continue
+            try:
+                followed.read_again()
+            except ProgstoreError:
+                # Whoever asks next reads for himself, and is told what is wrong.
+                del self._followed[name]
+            except Exception:
+                log.exception("a page could not be read again from %s", self.store.url)
+                del self._followed[name]
+
+    def _has_moved(self) -> bool:
+        """Whether the store was written to since the last look; asked before rows are read, so nothing is missed."""
+        try:
+            version = self.store.data_version()
+        except StoreError:
+            return False
+        moved = version != self._version
+        self._version = version
+        return moved

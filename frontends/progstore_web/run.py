@@ -1,0 +1,100 @@
+"""What a session's page shows: the session with its tasks, its newest events, and the facts about its process."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from progstore import EventView, NotFound, SessionView, Store
+from progstore_web.wording import failure
+
+EVENTS_LIMIT = 200
+"""Newest events that are shown; all of them are had from the JSON."""
+
+_OLDEST_SHOWN = "SELECT id FROM v_events WHERE session_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
+_PROCESS = (
+    "SELECT p.argv, p.cwd, p.username, p.python, p.progstore_version, p.end_reason, p.dropped_events"
+    " FROM sessions AS s JOIN processes AS p ON p.id = s.process_id WHERE s.id = ?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A session's page. `events` are the newest, in order of id; `earlier_events` says whether there are more.
+
+    `process` has the facts about the process that made the session, empty where none is known.
+    """
+
+    session: SessionView
+    events: tuple[EventView, ...]
+    earlier_events: bool
+    process: Mapping[str, str]
+
+    @property
+    def is_live(self) -> bool:
+        """Whether verdicts or percents can change without a write."""
+        return not self.session.status.is_terminal or any(not task.status.is_terminal for task in self.session.tasks)
+
+    @property
+    def message(self) -> str:
+        """The session's message, where that does not only repeat an error that is shown."""
+        said = self.session.message
+        return "" if said in {failure(task) for task in self.session.tasks} else said
+
+    @property
+    def task_names(self) -> Mapping[int, str]:
+        """The tasks' names by id, for events tell only the id."""
+        return {task.id: task.name for task in self.session.tasks}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The session with its tasks, events and process, as plain JSON."""
+        return {
+            **self.session.to_dict(),
+            "events": [event.to_dict() for event in self.events],
+            "earlier_events": self.earlier_events,
+            "process": dict(self.process),
+        }
+
+
+def read_run(store: Store, session_id: int) -> Run:
+    """The session's page as it stands. Raises NotFound, StoreError."""
+    if not 0 < session_id < 2**63:
+        raise NotFound(f"there is no session {session_id} in this store; `progstore ls` lists them")
+    session = store.session(session_id)
+    rows = store.query(_OLDEST_SHOWN, (session.id, EVENTS_LIMIT)).rows
+    after = int(rows[0][0]) if rows else 0
+    return Run(
+        session=session,
+        events=store.events(session_id=session.id, after=after, limit=EVENTS_LIMIT),
+        earlier_events=bool(rows),
+        process=_process(store, session),
+    )
+
+
+def _process(store: Store, session: SessionView) -> dict[str, str]:
+    rows = store.query(_PROCESS, (session.id,)).rows
+    if not rows:
+        return {}
+    argv, cwd, user, python, version, end_reason, dropped = rows[0]
+    facts = {
+        "command": _command(str(argv)),
+        "cwd": str(cwd),
+        "user": str(user),
+        "python": str(python),
+        "progstore": str(version),
+        "end_reason": str(end_reason or ""),
+        "dropped_events": f"{dropped:,}" if dropped else "",
+    }
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def _command(argv: str) -> str:
+    """The command line as one would type it; it is stored as a JSON list."""
+    try:
+        return shlex.join(msgspec.json.decode(argv, type=list[str]))
+    except msgspec.DecodeError:
+        return argv

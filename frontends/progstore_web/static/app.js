@@ -1,0 +1,137 @@
+// Keeps a live page true: times in the reader's own zone, polling that rests while nobody looks, and a word when the
+// server cannot be reached.
+"use strict";
+
+{
+  const SKEW = 2000; // milliseconds by which the two clocks must differ before we correct ours
+  let skew = 0;
+
+  // Hours to 24, for times stand in columns.
+  const format = (parts) => new Intl.DateTimeFormat([], { hourCycle: "h23", ...parts });
+  const clock = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const minutes = format({ hour: "2-digit", minute: "2-digit" });
+  const day = format({ day: "numeric", month: "short" });
+  const full = format({ dateStyle: "medium", timeStyle: "medium" });
+
+  const isToday = (at) => at.toDateString() === new Date(Date.now() + skew).toDateString();
+
+  // The text lives in a shadow root, so that merging a new page into this one never meets what was written here.
+  class Time extends HTMLElement {
+    connectedCallback() {
+      this.text ??= this.attachShadow({ mode: "open" });
+      this.write();
+    }
+
+    attributeChangedCallback() {
+      if (this.text) this.write();
+    }
+
+    get at() {
+      return new Date(this.getAttribute("at"));
+    }
+  }
+
+  class TimeAt extends Time {
+    static observedAttributes = ["at", "form"];
+
+    write() {
+      const { at } = this;
+      const form = this.getAttribute("form");
+      if (form === "full") {
+        this.text.textContent = full.format(at);
+        return;
+      }
+      const time = (form === "short" ? minutes : clock).format(at);
+      this.text.textContent = isToday(at) ? time : `${day.format(at)} ${minutes.format(at)}`;
+      this.title = full.format(at);
+    }
+  }
+
+  class TimeSince extends Time {
+    static observedAttributes = ["at"];
+    static all = new Set();
+
+    connectedCallback() {
+      TimeSince.all.add(this);
+      super.connectedCallback();
+    }
+
+    disconnectedCallback() {
+      TimeSince.all.delete(this);
+    }
+
+    write() {
+      const seconds = Math.max(0, Math.floor((Date.now() + skew - this.at) / 1000));
+      const [minute, hour, days] = [60, 3600, 86400];
+      if (seconds < minute) this.text.textContent = `${seconds} s`;
+      else if (seconds < hour) this.text.textContent = `${Math.floor(seconds / minute)} min ${seconds % minute} s`;
+      else if (seconds < days) this.text.textContent = `${Math.floor(seconds / hour)} h ${Math.floor((seconds % hour) / minute)} min`;
+      else this.text.textContent = `${Math.floor(seconds / days)} d ${Math.floor((seconds % days) / hour)} h`;
+    }
+  }
+
+  customElements.define("time-at", TimeAt);
+  customElements.define("time-since", TimeSince);
+  setInterval(() => TimeSince.all.forEach((each) => each.write()), 1000);
+
+  const live = document.getElementById("live");
+  const offline = document.getElementById("offline");
+  let shown = null; // the tag of what the page shows
+  let unreachableSince = null;
+
+  function say(reason) {
+    unreachableSince ??= new Date();
+    offline.textContent = `${reason} What you see is from ${clock.format(unreachableSince)}; this page goes on by itself.`;
+    offline.hidden = false;
+    live.classList.add("old");
+  }
+
+  function reached() {
+    unreachableSince = null;
+    offline.hidden = true;
+    live.classList.remove("old");
+  }
+
+  function entitle() {
+    const page = document.getElementById("page");
+    document.title = page.dataset.title;
+  }
+
+  live.addEventListener("htmx:before:request", (event) => {
+    if (document.hidden) event.preventDefault();
+  });
+
+  live.addEventListener("htmx:before:response", (event) => {
+    const { status, headers } = event.detail.ctx.response;
+    const away = Date.parse(headers.get("date")) - Date.now();
+    skew = Math.abs(away) > SKEW ? away : 0;
+    if (status === 401) {
+      location.reload(); // signed out: the server asks for the token
+    } else if (status >= 400) {
+      event.preventDefault();
+      say(status === 404 ? "This session is no longer in the store." : `The server answers with an error (${status}).`);
+    } else {
+      reached();
+      const tag = headers.get("etag");
+      if (tag !== null && tag === shown) event.preventDefault();
+      shown = tag;
+    }
+  });
+
+  live.addEventListener("htmx:error", () => say("The server cannot be reached."));
+
+  live.addEventListener("htmx:after:swap", () => {
+    const version = document.getElementById("page").dataset.version;
+    if (version !== live.dataset.version) location.reload(); // the server is a newer one, and so are its scripts
+    entitle();
+  });
+
+  live.dataset.version = document.getElementById("page").dataset.version;
+
+  const wake = () => {
+    if (!document.hidden) htmx.trigger(live, "wake");
+  };
+  document.addEventListener("visibilitychange", wake);
+  addEventListener("online", wake);
+  addEventListener("pageshow", (event) => event.persisted && wake());
+}
