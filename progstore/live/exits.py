@@ -12,7 +12,7 @@ import threading
 from collections import deque
 
 from progstore.live import ambient, identity
-from progstore.live.recorder import recorder
+from progstore.live.recorder import IMPORT_PATIENCE, recorder
 from progstore.live.state import LEFT_EARLY, TaskState
 
 TYPE_CHECKING = False
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Final
 
-FORK_PATIENCE: Final = 0.5
+FORK_PATIENCE: Final = 2.0
 """Seconds that a fork waits for the recorder to be out of the way."""
-IMPORT_PATIENCE: Final = 10.0
-"""Seconds that a fork waits for the recorder's imports; a child that found them half done could hang in its own."""
 
 _left_early: deque[TaskState] = deque(maxlen=100)
 _uncaught: BaseException | None = None
-_fork_is_safe = True
+_is_before_logging = False
+_forking = threading.local()
 
 
 def remember_left(state: TaskState) -> None:
@@ -72,6 +71,19 @@ def leave_store(url: str | None) -> None:
     recorder.leave(url)
 
 
+def stand_before_logging() -> None:
+    """Let a fork wait for the recorder before it takes the lock of `logging`, which the recorder may need to be done.
+
+    Hooks run backwards, and those of `logging` are registered when it is imported; so ours are once more, behind them.
+    """
+    global _is_before_logging  # noqa: PLW0603  # the hooks stand until the process ends
+    if not _is_before_logging:
+        import logging  # noqa: F401  # its hooks must be registered first
+
+        _is_before_logging = True
+        _hook_forks()
+
+
 def finalize_worker() -> None:
     """In a child that multiprocessing started: it runs no atexit hooks when it was forked, but its own finalizers."""
     processes = sys.modules.get("multiprocessing.process")
@@ -104,8 +116,7 @@ def _give_up(task: TaskState, why: str) -> None:
 
 def _install() -> None:
     atexit.register(end_process)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_before_fork, after_in_parent=recorder.resume, after_in_child=_after_fork_in_child)
+    _hook_forks()
     before, before_in_thread = sys.excepthook, threading.excepthook
 
     def program_fails(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -136,20 +147,46 @@ def _sharpen(error: BaseException, trace: TracebackType | None) -> None:
         recorder.end(state)
 
 
+def _hook_forks() -> None:
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+        )
+
+
+# The hooks may be called twice for one fork, and for forks of several threads at once; each fork has its one answer.
+
+
 def _before_fork() -> None:
-    global _fork_is_safe  # noqa: PLW0603  # said by one hook of a fork to the next
-    _fork_is_safe = recorder.stop(FORK_PATIENCE, import_patience=IMPORT_PATIENCE)
+    if hasattr(_forking, "is_safe"):
+        return
+    had_hooks = hasattr(sys.modules.get("logging"), "_after_at_fork_child_reinit_locks")
+    _forking.is_safe = recorder.stop(FORK_PATIENCE, import_patience=IMPORT_PATIENCE)
+    logging = sys.modules.get("logging")
+    if not had_hooks and hasattr(logging, "basicConfig"):
+        # Imported while we waited: its hook that gives its lock back will be called, the one that takes it was not.
+        logging._lock.acquire()  # type: ignore[union-attr]  # noqa: SLF001  # what that hook would have done
+
+
+def _after_fork_in_parent() -> None:
+    if hasattr(_forking, "is_safe"):
+        del _forking.is_safe
+        recorder.resume()
 
 
 def _after_fork_in_child() -> None:
     global _uncaught  # noqa: PLW0603  # what failed was the parent
+    if not hasattr(_forking, "is_safe"):
+        return
+    is_safe = _forking.is_safe
+    del _forking.is_safe
     _uncaught = None
     _left_early.clear()
     # First, for letting go of what holds a lock file does not close it.
     lockfile = sys.modules.get("progstore.store.lockfile")
     if lockfile is not None:
         lockfile.close_inherited()
-    recorder.become_child(safe=_fork_is_safe)
+    recorder.become_child(safe=is_safe)
     ambient.forget()
     identity.forget_process_uid()
 

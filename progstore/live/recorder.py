@@ -26,6 +26,8 @@ HEAD_START: Final = 0.01
 """Seconds that a job gets before its recorder begins to import what it needs."""
 EXIT_PATIENCE: Final = 2.0
 """Seconds that the end of a process, or of a task in a pool's worker, waits for the last write."""
+IMPORT_PATIENCE: Final = 10.0
+"""Seconds that the end of a process, or a fork, waits for the recorder's imports, which end even on a busy machine."""
 MOST_NOTES: Final = 20_000
 """Starts and ends that are kept while no thread can be started; of more, the oldest are dropped."""
 WORKER_PAUSE: Final = 1.0
@@ -43,6 +45,7 @@ class Recorder:
         self._has_imported = threading.Event()
         self._stops = 0
         self._barred = ""
+        self._has_refused = False
         self._sessions: deque[SessionState] = deque(maxlen=MOST_NOTES)
         self._tasks: deque[TaskState] = deque(maxlen=MOST_NOTES)
         self._flushes: deque[Flush] = deque()
@@ -88,7 +91,7 @@ class Recorder:
         nothing.
         """
         if not self._has_work():
-            return True
+            return not self._has_refused
         if threading.current_thread() is self._thread:  # a task that the garbage collector ends in there
             return False
         if not self._will_tick():
@@ -148,6 +151,7 @@ class Recorder:
             return
         self._end_reason = reason
         if self._will_tick():
+            self._has_imported.wait(IMPORT_PATIENCE)
             self.flush(EXIT_PATIENCE)
             self.stop(GROUPING)
         elif not self._barred:
@@ -198,7 +202,8 @@ class Recorder:
     def _refuse(self) -> None:
         import logging  # only this trouble pays for it
 
-        if self._barred not in _said and (self._tasks or self._sessions):
+        self._has_refused = self._has_refused or bool(self._tasks or self._sessions)
+        if self._has_refused and self._barred not in _said:
             _said.add(self._barred)
             logging.getLogger("progstore").warning("this process records nothing: %s", self._barred)
         self._tasks.clear()
@@ -217,9 +222,12 @@ class Recorder:
     # In the thread
 
     def _run(self) -> None:
+        from progstore.live import exits  # as above
+
         try:
             # The job goes first: what this thread imports would hold the interpreter while it takes its first steps.
             time.sleep(HEAD_START)
+            exits.stand_before_logging()
             while self._wait():
                 self._tick()
         except Exception:

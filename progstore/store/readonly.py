@@ -66,6 +66,8 @@ class _Question:
         for category, most in _LIMITS.items():
             raw.setlimit(category, most)
         raw.text_factory = _text
+        # When first used these describe their own columns by CREATE TABLE, which is forbidden from here on.
+        raw.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").fetchall()
         raw.set_authorizer(self._authorize)
         raw.set_progress_handler(self._is_late, _STEPS)
 

@@ -69,6 +69,7 @@ def prepare(connection: Connection, location: Location) -> None:
     """
     if _is_current(connection):
         return
+    _set_up_empty_file(connection)
     found = versions(connection)
     connection.rollback()
     if found.revision is None:
@@ -91,6 +92,7 @@ def upgrade(location: Location) -> tuple[str | None, str]:
         if not lock.try_lock(MAINTENANCE):
             raise StoreBusy(f"another process upgrades or cleans up {location.path}; try again when it is done")
         with engine.connect() as connection:
+            _set_up_empty_file(connection)
             found = versions(connection)
             connection.rollback()
             check_writable(found, location)
@@ -125,8 +127,7 @@ def _is_current(connection: Connection) -> bool:
     """Whether the store is just as this code makes it, asked without the lock that a crowd of starting processes
     would queue for.
     """
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
+    raw = _raw(connection)
     try:
         (revision,) = raw.execute("SELECT version_num FROM alembic_version").fetchone()
         (needed,) = raw.execute("SELECT value FROM store_info WHERE key = 'min_writer'").fetchone()
@@ -154,10 +155,15 @@ def _create(connection: Connection) -> None:
         )
 
 
+def _set_up_empty_file(connection: Connection) -> None:
+    """Before anything else is done with it: even a transaction that is rolled back fixes how it will be vacuumed."""
+    if _raw(connection).execute("PRAGMA page_count").fetchone() == (0,):
+        _switch_to_wal(connection)
+
+
 def _switch_to_wal(connection: Connection) -> None:
     """Two pragmas that must come before the first table; another process may hold the file while it does the same."""
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
+    raw = _raw(connection)
     deadline = time.monotonic() + CREATE_PATIENCE
     while True:
         try:
@@ -170,6 +176,12 @@ def _switch_to_wal(connection: Connection) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
 
 
 def _too_new(location: Location, verb: str, needed: int) -> StoreTooNew:
