@@ -1,0 +1,38 @@
+"""Prints the budgets for loops, start-up and recording beside their peers: `python -m tests.benchmarks [--quick]`.
+
+Ratios of medians of interleaved rounds, all in one run; nothing is asserted, for time depends on the machine.
+"""
+
+from __future__ import annotations
+
+import atexit
+import platform
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import tqdm
+
+import progstore
+from tests.benchmarks import loops, recorder, start
+from tests.benchmarks.measure import table
+
+
+def main(*, quick: bool) -> None:
+    """Measure and print; `quick` is for seeing that the benchmark itself still runs."""
+    steps, rounds, seconds = (200_000, 1, 1.0) if quick else (3_000_000, 9, 10.0)
+    folder = Path(tempfile.mkdtemp())
+    # Registered before anything is tracked, so that it is removed after the last state was written.
+    atexit.register(shutil.rmtree, folder)
+    progstore.configure(store=str(folder / "loops.db"))
+    rows = loops.rows(steps, rounds)
+    rows += start.rows(str(folder / "start.db"), max(rounds, 3))
+    progstore.flush(10)
+    rows += recorder.rows(folder, seconds, 1 if quick else 3)
+    print(f"Python {platform.python_version()}, tqdm {tqdm.__version__}, {rounds} rounds of {steps:,} steps")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main(quick="--quick" in sys.argv[1:])
