@@ -32,20 +32,20 @@ class Draft:
     def __init__(self, process: ProcessRow, sessions: Iterable[SessionState], tasks: Iterable[TaskState]) -> None:
         self._process = process
         self._sessions = [session for session in sessions if session_news(session)]
-        self._tasks = [task for task in tasks if _task_news(task)]
+        self._looks = {task: look for task in tasks if (look := _task_news(task)) is not None}
         self._notes: list[_Note] = []
         self._told: set[TaskState] = set()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self._sessions or self._tasks)
+        return not (self._sessions or self._looks)
 
     @property
     def has_turning_points(self) -> bool:
         """Whether something begins or ends, which shall survive a power cut."""
         return any(session.written is None or session.ended_at for session in self._sessions) or any(
-            task.written is None or task.ended_at for task in self._tasks
+            task.written is None or look.ended_at for task, look in self._looks.items()
         )
 
     def build(self, lookup: Lookup) -> Batch:
@@ -55,14 +55,15 @@ class Draft:
         for session in self._sessions:
             self._add_session(session, batch, lookup)
         attempts: dict[tuple[str, str], int] = {}
-        for task in self._tasks:
+        now = time.time()
+        for task, look in self._looks.items():
             if not task.attempt_is_known:
                 of_key = (task.session.uid, task.key)
                 attempts[of_key] = task.attempt = attempts.get(of_key, lookup.newest_attempt(*of_key)) + 1
             if task.expects_history:
                 task.simulate_expected = lookup.usual_duration(task.session.name, task.name)
                 task.expects_history = False
-            self._add_task(task, batch)
+            self._add_task(task, look, now, batch)
         return batch
 
     def written(self, applied: Applied) -> list[TaskState]:
@@ -103,10 +104,10 @@ class Draft:
         batch.sessions.append(row)
         self._notes.append(_Note(session, _look_at_session(session), row, batch))
 
-    def _add_task(self, task: TaskState, batch: Batch) -> None:
-        _count_unstored(task)
-        look = _look_at_task(task)
-        row = _task_row(task, look, self._process.uid)
+    def _add_task(self, task: TaskState, look: _TaskLook, now: float, batch: Batch) -> None:
+        if task.children:
+            _count_unstored(task)
+        row = _task_row(task, look, self._process.uid, now)
         batch.tasks.append(row)
         if task.taken:
             batch.taken.append(row.identity)
@@ -126,6 +127,8 @@ class _Note:
         self._look = look
         self._events = len(record.events)
         self._values = {key: record.meta[key] for key in list(record.meta_dirty)}
+        if not self._events and not self._values:
+            return
         # By index and not by iteration, for the job may add to the queue meanwhile.
         taken = [record.events[index] for index in range(self._events)]
         uid, task = (row.session_uid, row.identity) if isinstance(row, TaskRow) else (row.uid, None)
@@ -184,10 +187,16 @@ def forget_written(record: Record) -> None:
     record.meta_dirty = dict.fromkeys(record.meta)
 
 
-def _task_news(task: TaskState) -> bool:
-    if task.inert or not task.record:
-        return False
-    return task.written != _look_at_task(task) or bool(task.events or task.meta_dirty)
+def _task_news(task: TaskState) -> _TaskLook | None:
+    """How it stands, if there is something to write; where the job asked to be told of its progress, it is told."""
+    if task.inert:
+        return None
+    look = _look_at_task(task)
+    if task.on_progress is not None and look != task.reported:
+        task.reported = look
+        task.on_progress(task)
+    has_news = task.record and (look != task.written or task.events or task.meta_dirty)
+    return look if has_news else None
 
 
 class _SessionLook(NamedTuple):
@@ -237,7 +246,7 @@ def _look_at_task(task: TaskState) -> _TaskLook:
     )
 
 
-def _task_row(task: TaskState, look: _TaskLook, process_uid: str) -> TaskRow:
+def _task_row(task: TaskState, look: _TaskLook, process_uid: str, now: float) -> TaskRow:
     task.revision = max(next(_revisions), task.revision + 1)
     done = _double(look.done)
     return TaskRow(
@@ -268,7 +277,7 @@ def _task_row(task: TaskState, look: _TaskLook, process_uid: str) -> TaskRow:
         resumed_from=None,
         rev=task.revision,
         started_at=task.started_at,
-        updated_at=time.time(),
+        updated_at=now,
         ended_at=look.ended_at,
         duration=task.duration if look.ended_at is not None else None,
         curve=_curve(task, look, done),
@@ -294,7 +303,6 @@ def _count_unstored(task: TaskState) -> None:
 
 def _double(value: float) -> float:
     """A count as the store holds it: a double; what is beyond any double stands at the largest count there is."""
-    try:
-        return min(LARGEST, max(-LARGEST, float(value)))
-    except OverflowError:
-        return LARGEST if value > 0 else -LARGEST
+    if -LARGEST <= value <= LARGEST:
+        return float(value)
+    return LARGEST if value > 0 else -LARGEST

@@ -46,7 +46,15 @@ class Prepared(NamedTuple):
     """A statement's text, and what puts a row of values into the order of its placeholders."""
 
     sql: str
-    arrange: Callable[[Row], Row]
+    arrange: Callable[[Row], Row] | None
+
+    def rows(self, values: Sequence[Row]) -> list[Row]:
+        """Rows of values in the order of the placeholders."""
+        return list(values) if self.arrange is None else [self.arrange(row) for row in values]
+
+    def row(self, *values: Any) -> Row:
+        """One such row."""
+        return values if self.arrange is None else self.arrange(values)
 
 
 def _prepare(statement: ClauseElement, names: Sequence[str]) -> Prepared:
@@ -54,7 +62,8 @@ def _prepare(statement: ClauseElement, names: Sequence[str]) -> Prepared:
     compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
     assert isinstance(compiled, SQLCompiler)
     assert compiled.positiontup is not None
-    return Prepared(str(compiled), operator.itemgetter(*(names.index(name) for name in compiled.positiontup)))
+    order = [names.index(name) for name in compiled.positiontup]
+    return Prepared(str(compiled), None if order == sorted(order) else operator.itemgetter(*order))
 
 
 def _binds(names: Sequence[str]) -> dict[str, Any]:

@@ -59,8 +59,14 @@ def apply(connection: Connection, batch: Batch, ids: Ids, *, singly: bool = Fals
     _write_sessions(connection, batch.sessions, ids, run, applied)
     for identity in batch.taken:
         _take(connection, identity, ids, batch, applied)
-    known = [row for row in batch.tasks if row.identity in ids.tasks]
-    fresh = [row for row in batch.tasks if row.identity not in ids.tasks]
+    known: list[tuple[int, TaskRow]] = []
+    fresh: list[TaskRow] = []
+    for row in batch.tasks:
+        number = ids.tasks.get(row.identity)
+        if number is None:
+            fresh.append(row)
+        else:
+            known.append((number, row))
     _update_tasks(connection, known, ids, run, applied)
     _insert_tasks(connection, fresh, ids, run, applied)
     _write_events(connection, batch.events, ids, run, applied)
@@ -71,7 +77,7 @@ def apply(connection: Connection, batch: Batch, ids: Ids, *, singly: bool = Fals
 def beat(connection: Connection, process_id: int, now: float, dropped_events: int) -> None:
     """A sign of life, written with every transaction; it also takes back that the process was held for lost."""
     prepared = statements.beat()
-    connection.exec_driver_sql(prepared.sql, prepared.arrange((now, dropped_events, process_id)))
+    connection.exec_driver_sql(prepared.sql, prepared.row(now, dropped_events, process_id))
 
 
 def min_writer(connection: Connection) -> int:
@@ -89,7 +95,7 @@ class Lookup:
     def newest_attempt(self, session_uid: str, key: str) -> int:
         """The number of the newest start under `key`, 0 where there is none."""
         prepared = statements.newest_attempt()
-        found = self._connection.exec_driver_sql(prepared.sql, prepared.arrange((session_uid, key))).scalar()
+        found = self._connection.exec_driver_sql(prepared.sql, prepared.row(session_uid, key)).scalar()
         return found or 0
 
     def session_name(self, uid: str) -> str | None:
@@ -115,7 +121,7 @@ Run = Callable[[Connection, Prepared, Sequence[Row], Applied], int]
 def _run_together(connection: Connection, prepared: Prepared, rows: Sequence[Row], _: Applied) -> int:
     if not rows:
         return 0
-    return connection.exec_driver_sql(prepared.sql, [prepared.arrange(row) for row in rows]).rowcount
+    return connection.exec_driver_sql(prepared.sql, prepared.rows(rows)).rowcount
 
 
 def _run_singly(connection: Connection, prepared: Prepared, rows: Sequence[Row], applied: Applied) -> int:
@@ -123,7 +129,7 @@ def _run_singly(connection: Connection, prepared: Prepared, rows: Sequence[Row],
     for row in rows:
         savepoint = connection.begin_nested()
         try:
-            changed += connection.exec_driver_sql(prepared.sql, prepared.arrange(row)).rowcount
+            changed += connection.exec_driver_sql(prepared.sql, prepared.row(*row)).rowcount
         except DATA_FAULTS as error:
             savepoint.rollback()
             applied.refused.append(f"{getattr(error, 'orig', None) or error}")
@@ -174,19 +180,21 @@ def _take(connection: Connection, identity: TaskIdentity, ids: Ids, batch: Batch
         row.rev = max(row.rev, taken.rev + 1)
 
 
-def _update_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, run: Run, applied: Applied) -> None:
+def _update_tasks(
+    connection: Connection, rows: list[tuple[int, TaskRow]], ids: Ids, run: Run, applied: Applied
+) -> None:
     if not rows:
         return
-    values = [(*_task_changing(row), ids.tasks[row.identity], ids.processes[row.process_uid], row.rev) for row in rows]
+    values = [(*_task_changing(row), number, ids.processes[row.process_uid], row.rev) for number, row in rows]
     if run(connection, statements.update_task(), values, applied) == len(rows):
         return
     owners: dict[int, int | None] = {}
-    for chunk in _chunks([ids.tasks[row.identity] for row in rows]):
+    for chunk in _chunks([number for number, _ in rows]):
         statement = select(tasks.c.id, tasks.c.process_id).where(tasks.c.id.in_(chunk))
         owners.update((number, owner) for number, owner in connection.execute(statement))
-    for row in rows:
+    for number, row in rows:
         # Deleted by somebody, or taken over: either way it is no longer this process's to write.
-        if owners.get(ids.tasks[row.identity]) != ids.processes[row.process_uid]:
+        if owners.get(number) != ids.processes[row.process_uid]:
             applied.not_ours.append(row.identity)
             del ids.tasks[row.identity]
 
