@@ -156,10 +156,14 @@ class _Note:
 
 
 def report(task: TaskState) -> bool:
-    """Tell the job of its progress, where it asked for that; whether that was the end."""
+    """Tell the job of its progress, where it asked for that; whether that was the end.
+
+    Percents and messages are told when the job says them; here it is only what was counted, and how it ended.
+    """
     look = _look_at_task(task)
-    if task.on_progress is not None and not task.inert and look != task.reported:
-        task.reported = look
+    counts = (look.ended_at, look.status, look.done, look.total, look.failed)
+    if task.on_progress is not None and not task.inert and counts != task.reported:
+        task.reported = counts
         task.on_progress(task)
     return look.ended_at is not None
 
@@ -188,13 +192,10 @@ def forget_written(record: Record) -> None:
 
 
 def _task_news(task: TaskState) -> _TaskLook | None:
-    """How it stands, if there is something to write; where the job asked to be told of its progress, it is told."""
+    """How it stands, if there is something to write."""
     if task.inert:
         return None
     look = _look_at_task(task)
-    if task.on_progress is not None and look != task.reported:
-        task.reported = look
-        task.on_progress(task)
     has_news = task.record and (look != task.written or task.events or task.meta_dirty)
     return look if has_news else None
 

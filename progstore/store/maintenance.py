@@ -195,12 +195,13 @@ class _Salvage:
 
     def __init__(self, raw: sqlite3.Connection, table: str, columns: list[str]) -> None:
         self._raw = raw
+        self._table = table
         self._select = f"SELECT rowid, {', '.join(columns)} FROM {table} NOT INDEXED"
         self.read = 0
         self.unreadable = 0
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Every row that can be read."""
+        """Every row that can be read; how many are missing is known when it ends."""
         place: int | None = 0
         while place is not None:
             reached = place
@@ -216,8 +217,15 @@ class _Salvage:
             except sqlite3.DatabaseError:
                 pass  # stepped over below, and counted
             place = self._beyond(reached)
-            if place is not None:
-                self.unreadable += place - reached
+            self.unreadable += (place or max(self._newest(), reached + 1)) - reached
+
+    def _newest(self) -> int:
+        """The highest number that a row of this table ever had, where that is known."""
+        try:
+            found = self._raw.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self._table,)).fetchone()
+        except sqlite3.DatabaseError:
+            found = None  # damaged as well
+        return found[0] if found is not None else 0
 
     def _beyond(self, reached: int) -> int | None:
         """The first place after `reached` from which a row can be read; None where there is none."""

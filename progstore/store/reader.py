@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import threading
 import time
 import weakref
@@ -39,9 +40,10 @@ class Reader:
         self._asking = 0
         self._forking = False
         self._torn = False
-        self._engine: Engine | None = None
+        self._open = _Open()
+        # Whoever forgets to close it does not leave connections behind.
+        weakref.finalize(self, self._open.close)
         self._inode: Inode | None = None
-        self._looker: sqlite3.Connection | None = None
         self._looked: tuple[Inode, int] | None = None
         self._version = 0
         with _registry:
@@ -55,10 +57,9 @@ class Reader:
         """
         with self.asking(), faults_explained(self.location), self._current_engine().connect() as connection:
             self._check(connection)
-            # Where this fails half-way, the pool rolls back what it gets back.
+            # The pool rolls back what it gets back, which ends a reading as well as COMMIT does.
             connection.exec_driver_sql("BEGIN")
             yield connection
-            connection.exec_driver_sql("COMMIT")
 
     @contextmanager
     def raw(self) -> Iterator[sqlite3.Connection]:
@@ -77,10 +78,10 @@ class Reader:
         with self.asking(), faults_explained(self.location):
             inode = self._inode_now()
             with self._mutex:
-                if self._looker is None or self._looked is None or self._looked[0] != inode:
-                    self._close_looker()
-                    self._looker = open_read_only(self.location)
-                looked = (inode, self._looker.execute("PRAGMA data_version").fetchone()[0])
+                if self._open.looker is None or self._looked is None or self._looked[0] != inode:
+                    self._open.close_looker()
+                    self._open.looker = open_read_only(self.location)
+                looked = (inode, self._open.looker.execute("PRAGMA data_version").fetchone()[0])
                 if looked != self._looked:
                     self._looked = looked
                     self._version += 1
@@ -89,7 +90,7 @@ class Reader:
     def close(self) -> None:
         """Give the connections back; the next question opens them again."""
         with self._mutex:
-            self._close()
+            self._open.close()
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -112,12 +113,11 @@ class Reader:
     def _current_engine(self) -> Engine:
         inode = self._inode_now()
         with self._mutex:
-            if self._engine is None or inode != self._inode:
-                if self._engine is not None:
-                    self._engine.dispose()
-                self._engine = reader_engine(self.location)
+            if self._open.engine is None or inode != self._inode:
+                self._open.close_engine()
+                self._open.engine = reader_engine(self.location)
                 self._inode = inode
-            return self._engine
+            return self._open.engine
 
     def _inode_now(self) -> Inode:
         try:
@@ -127,6 +127,8 @@ class Reader:
                 f"there is no store at {self.location.path} yet; the first tracked loop creates it, "
                 "or try `progstore demo`"
             ) from None
+        if stat.S_ISDIR(status.st_mode):
+            raise StoreError(f"{self.location.path} is a directory; a store is a file")
         return status.st_dev, status.st_ino
 
     def _check(self, connection: Connection) -> None:
@@ -143,17 +145,6 @@ class Reader:
             raise StoreNotFound(f"{self.location.path} is empty; the first tracked loop makes a store of it")
         schema.check_readable(found, self.location)
 
-    def _close(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.dispose()
-        self._close_looker()
-
-    def _close_looker(self) -> None:
-        looker, self._looker = self._looker, None
-        if looker is not None:
-            looker.close()
-
     # Around a fork
 
     def before_fork(self, deadline: float) -> None:
@@ -161,7 +152,7 @@ class Reader:
         self._idle.acquire()
         self._forking = True
         self._idle.wait_for(lambda: not self._asking, max(0.0, deadline - time.monotonic()))
-        self._close()
+        self._open.close()
 
     def after_fork_in_parent(self) -> None:
         """Let the questions go on."""
@@ -175,6 +166,29 @@ class Reader:
         self._mutex = threading.Lock()
         self._idle = threading.Condition(self._mutex)
         self._asking, self._forking, self._torn = 0, False, torn
+
+
+class _Open:
+    """The connections that a reader has at the moment."""
+
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+        self.looker: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Close them; those in use are closed when they are given back."""
+        self.close_engine()
+        self.close_looker()
+
+    def close_engine(self) -> None:
+        engine, self.engine = self.engine, None
+        if engine is not None:
+            engine.dispose()
+
+    def close_looker(self) -> None:
+        looker, self.looker = self.looker, None
+        if looker is not None:
+            looker.close()
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate, takewhile
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, select
 
@@ -29,15 +30,18 @@ def remove(
 
     What came to life since it was chosen stays, unless `force`.
     """
+    # Nested tasks have higher ids than what they are nested in, so they go first.
     removed = _remove_tasks(cleaner, sorted(task_ids, reverse=True), Pace(DELETE_SECONDS, *AT_ONCE), force=force)
-    pace_of_tasks, pace_of_sessions = Pace(DELETE_SECONDS, *AT_ONCE), Pace(DELETE_SECONDS, *AT_ONCE)
+    pace = Pace(DELETE_SECONDS, *AT_ONCE)
     for chunk in chunks(session_ids):
         with reader.connection() as connection:
-            # Nested tasks have higher ids than what they are nested in, so they go first.
-            inside = select(tasks.c.id).where(tasks.c.session_id.in_(chunk)).order_by(tasks.c.id.desc())
-            ids = connection.execute(inside).scalars().all()
-        removed += _remove_tasks(cleaner, ids, pace_of_tasks, force=force)
-        removed += _remove_sessions(cleaner, chunk, pace_of_sessions, force=force)
+            inside = select(tasks.c.session_id, func.count()).where(tasks.c.session_id.in_(chunk))
+            sizes: dict[int, int] = dict(connection.execute(inside.group_by(tasks.c.session_id)).all())
+            large = [number for number, size in sizes.items() if size > AT_ONCE[1]]
+            statement = select(tasks.c.id).where(tasks.c.session_id.in_(large)).order_by(tasks.c.id.desc())
+            ids = connection.execute(statement).scalars().all() if large else []
+        removed += _remove_tasks(cleaner, ids, Pace(DELETE_SECONDS, *AT_ONCE), force=force)
+        removed += _remove_sessions(cleaner, [(number, sizes.get(number, 0)) for number in chunk], pace, force=force)
     return removed
 
 
@@ -85,36 +89,58 @@ def _remove_tasks(cleaner: Cleaner, task_ids: Sequence[int], pace: Pace, *, forc
         connection.execute(of_meta, chunk)
         return Removed(tasks=connection.execute(delete(tasks).where(which), chunk).rowcount, events=events_gone)
 
-    return _in_steps(cleaner, task_ids, pace, step)
-
-
-def _remove_sessions(cleaner: Cleaner, session_ids: Sequence[int], pace: Pace, *, force: bool) -> Removed:
-    """Those of these sessions that have no tasks any more."""
-    which = sessions.c.id == bindparam("which")
-    which &= ~exists(select(tasks.c.id).where(tasks.c.session_id == sessions.c.id).correlate(sessions))
-    if not force:
-        which &= ~session_is_open()
-    it_may_go = exists(select(sessions.c.id).where(which))
-    of_events = delete(events).where(events.c.session_id == bindparam("which"), it_may_go)
-    of_meta = delete(meta).where(meta.c.session_id == bindparam("which"), it_may_go)
-
-    def step(chunk: Chunk, connection: Connection) -> Removed:
-        events_gone = connection.execute(of_events, chunk).rowcount
-        connection.execute(of_meta, chunk)
-        sessions_gone = connection.execute(delete(sessions).where(which), chunk).rowcount
-        return Removed(sessions=sessions_gone, events=events_gone)
-
-    return _in_steps(cleaner, session_ids, pace, step)
-
-
-def _in_steps(
-    cleaner: Cleaner, ids: Sequence[int], pace: Pace, step: Callable[[Chunk, Connection], Removed]
-) -> Removed:
     removed, start = Removed(), 0
-    while start < len(ids):
-        chunk = [{"which": number} for number in ids[start : start + pace.size]]
+    while start < len(task_ids):
+        chunk = [{"which": number} for number in task_ids[start : start + pace.size]]
         start += len(chunk)
         gone, seconds = cleaner.transact(partial(step, chunk))
         pace.took(seconds)
         removed += gone
     return removed
+
+
+def _remove_sessions(cleaner: Cleaner, sizes: Sequence[tuple[int, int]], pace: Pace, *, force: bool) -> Removed:
+    """Sessions, given with how many tasks they have, as many at once as the pace allows."""
+    of_events, of_meta, of_tasks, of_sessions = (
+        delete(table).where(column == bindparam("which"))
+        for table, column in (
+            (events, events.c.session_id),
+            (meta, meta.c.session_id),
+            (tasks, tasks.c.session_id),
+            (sessions, sessions.c.id),
+        )
+    )
+
+    def step(ids: list[int], connection: Connection) -> Removed:
+        if not force:
+            ids = _still_closed(connection, ids)
+        chunk = [{"which": number} for number in ids]
+        if not chunk:
+            return Removed()
+        events_gone = connection.execute(of_events, chunk).rowcount
+        connection.execute(of_meta, chunk)
+        tasks_gone = connection.execute(of_tasks, chunk).rowcount
+        return Removed(connection.execute(of_sessions, chunk).rowcount, tasks_gone, events_gone)
+
+    removed, waiting = Removed(), list(sizes)
+    while waiting:
+        taken = _as_many(waiting, pace.size)
+        gone, seconds = cleaner.transact(partial(step, [number for number, _ in waiting[:taken]]))
+        del waiting[:taken]
+        pace.took(seconds)
+        removed += gone
+    return removed
+
+
+def _still_closed(connection: Connection, ids: list[int]) -> list[int]:
+    has_open_tasks = exists(
+        select(tasks.c.id).where(tasks.c.session_id == sessions.c.id, task_is_open()).correlate(sessions)
+    )
+    closed = select(sessions.c.id).where(sessions.c.id.in_(ids), ~session_is_open(), ~has_open_tasks)
+    return list(connection.execute(closed).scalars())
+
+
+def _as_many(sizes: Sequence[tuple[int, int]], rows: int) -> int:
+    """How many of these sessions have about so many rows together; at least one."""
+    sums = accumulate(1 + size for _, size in sizes)
+    return max(1, sum(1 for _ in takewhile(lambda reached: reached <= rows, sums)))

@@ -84,6 +84,23 @@ def upsert_process() -> Prepared:
 
 
 @cache
+def update_process() -> Prepared:
+    """A process whose id is known."""
+    statement = update(processes).where(processes.c.uid == bindparam("which"))
+    changes = {**_binds(PROCESS_CHANGING), "beats": processes.c.beats + _ONE, "lost_at": null()}
+    return _prepare(statement.values(changes), (*PROCESS_CHANGING, "which"))
+
+
+@cache
+def update_session() -> Prepared:
+    """A session whose id is known; another process's stays as it is."""
+    names = ("kind", "parent_uid", "started_at", *SESSION_CHANGING, "process_id")
+    mine = sessions.c.process_id.is_(None) | (sessions.c.process_id == bindparam("owner"))
+    statement = update(sessions).where(sessions.c.uid == bindparam("which"), mine).values(_binds(names))
+    return _prepare(statement, (*names, "which", "owner"))
+
+
+@cache
 def upsert_session() -> Prepared:
     """A session of the process that owns it."""
     names = (*SESSION_FIXED, *SESSION_CHANGING, "process_id")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, func, select, update
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
 from progstore.store import statements
-from progstore.store.batch import Applied, Batch, EventRow, MetaRow, SessionRow, TaskIdentity, TaskRow
+from progstore.store.batch import Applied, Batch, EventRow, MetaRow, ProcessRow, SessionRow, TaskIdentity, TaskRow
 from progstore.store.statements import Prepared, Row
 from progstore.store.tables import processes, sessions, tasks
 
@@ -26,10 +26,15 @@ CHUNK = 500
 """Keys asked for in one SELECT."""
 
 _process_values = operator.attrgetter(*statements.PROCESS_FIXED, *statements.PROCESS_CHANGING)
+_process_changing = operator.attrgetter(*statements.PROCESS_CHANGING)
+_session_owned = operator.attrgetter("kind", "parent_uid", "started_at", *statements.SESSION_CHANGING)
 _session_values = operator.attrgetter(*statements.SESSION_FIXED, *statements.SESSION_CHANGING)
 _task_fixed = operator.attrgetter(*statements.TASK_FIXED)
 _task_changing = operator.attrgetter(*statements.TASK_CHANGING)
 _event_values = operator.attrgetter("at", "kind", "message", "data")
+
+
+Named = TypeVar("Named", ProcessRow, SessionRow)
 
 
 class Ids:
@@ -139,20 +144,30 @@ def _run_singly(connection: Connection, prepared: Prepared, rows: Sequence[Row],
 
 
 def _write_processes(connection: Connection, batch: Batch, ids: Ids, run: Run, applied: Applied) -> None:
-    if not batch.processes:
-        return
-    run(connection, statements.upsert_process(), [_process_values(row) for row in batch.processes], applied)
-    _find(connection, processes, [row.uid for row in batch.processes], ids.processes)
+    known, fresh = _split(connection, processes, batch.processes, ids.processes)
+    run(connection, statements.update_process(), [(*_process_changing(row), row.uid) for row in known], applied)
+    run(connection, statements.upsert_process(), [_process_values(row) for row in fresh], applied)
+    _find(connection, processes, [row.uid for row in fresh], ids.processes)
 
 
 def _write_sessions(connection: Connection, rows: list[SessionRow], ids: Ids, run: Run, applied: Applied) -> None:
-    if not rows:
-        return
-    own = [(*_session_values(row), ids.processes[row.process_uid]) for row in rows if row.process_uid in ids.processes]
-    others = [(*_session_values(row), None) for row in rows if row.process_uid not in ids.processes]
+    known, fresh = _split(connection, sessions, rows, ids.sessions)
+    mine = [(row, ids.processes[row.process_uid]) for row in known if row.process_uid in ids.processes]
+    changed = [(*_session_owned(row), owner, row.uid, owner) for row, owner in mine]
+    run(connection, statements.update_session(), changed, applied)
+    own = [(*_session_values(row), ids.processes[row.process_uid]) for row in fresh if row.process_uid in ids.processes]
+    others = [(*_session_values(row), None) for row in fresh if row.process_uid not in ids.processes]
     run(connection, statements.upsert_session(), own, applied)
     run(connection, statements.insert_session(), others, applied)
-    _find(connection, sessions, [row.uid for row in rows if row.uid not in ids.sessions], ids.sessions)
+    _find(connection, sessions, [row.uid for row in fresh], ids.sessions)
+
+
+def _split(
+    connection: Connection, table: Table, rows: list[Named], known: dict[str, int]
+) -> tuple[list[Named], list[Named]]:
+    """The rows that this store has, and those that it has not. SQLite would spend a number on each that it has."""
+    _find(connection, table, [row.uid for row in rows if row.uid not in known], known)
+    return [row for row in rows if row.uid in known], [row for row in rows if row.uid not in known]
 
 
 def _find(connection: Connection, table: Table, uids: list[str], found: dict[str, int]) -> None:
