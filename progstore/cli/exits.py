@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from progstore.cli.text import one_line
 from progstore.errors import (
     BadFilter,
     BadQuery,
@@ -61,8 +61,6 @@ _CODES: tuple[tuple[type[ProgstoreError], int], ...] = (
 
 def say(message: str) -> None:
     """One line for a human on stderr, which is never mixed into the output."""
-    from progstore.cli.text import one_line
-
     click.echo(f"progstore: {one_line(message)}", err=True)
 
 
@@ -81,11 +79,12 @@ def errors_as_exits() -> Iterator[None]:
     except ProgstoreError as error:
         leave(code_of(error), str(error))
     except BrokenPipeError:
-        _forget_output()
         leave(PIPE_CLOSED)
     except OSError as error:
         leave(SYSTEM, str(error))
     except KeyboardInterrupt:
+        if sys.stderr.isatty():
+            click.echo(err=True)  # the terminal has shown ^C, which stands in the way of the line
         leave(INTERRUPTED, "stopped by Ctrl-C")
 
 
@@ -99,12 +98,3 @@ def epilog(*codes: int, fine: str = MEANINGS[FINE], no: str = MEANINGS[NO]) -> s
     meanings = {**MEANINGS, FINE: fine, NO: no}
     lines = "\n".join(f"  {code:<4} {meanings[code]}" for code in codes)
     return f"\b\nExit codes:\n{lines}"
-
-
-def _forget_output() -> None:
-    """Point stdout at nothing, for Python flushes it once more at exit and would complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, sys.stdout.fileno())
-    finally:
-        os.close(nowhere)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -174,8 +174,7 @@ def recover_command(source: str, target: str) -> None:
     from progstore.store.maintenance import recover
 
     saved = recover(source, target)
-    rows = ", ".join(plural(number, table.rstrip("s")) for table, number in saved.items())
-    click.echo(f"{target}: {rows or 'nothing could be read'}")
+    click.echo(f"{target}: {_counts(saved)}")
 
 
 def _must_exist(path: str) -> None:
@@ -193,14 +192,18 @@ def _pruned(report: PruneReport) -> str:
     return f"{verb} {what}: {size(report.bytes_freed)} in {duration(report.seconds)}"
 
 
-def _check_lines(facts: Any) -> list[str]:
+def _counts(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{number:,} {name}" for name, number in numbers.items())
+
+
+def _check_lines(facts: Mapping[str, Any]) -> list[str]:
     longest = max(map(len, facts))
     return [f"{name.replace('_', ' '):<{longest}}  {_fact(name, value)}" for name, value in facts.items()]
 
 
 def _fact(name: str, value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{each:,} {key}" if isinstance(each, int) else f"{key} {each}" for key, each in value.items())
+        return _counts(value) or "none"
     if isinstance(value, int) and ("size" in name or "bytes" in name):
         return f"{size(value)} ({value:,} bytes)"
     return one_line(str(value))

@@ -25,6 +25,12 @@ from progstore.store.writer import StoreWriter
 
 PROGRAM = str(Path(sys.executable).with_name("progstore"))
 HOUR = 3600.0
+TRACEBACK = 'Traceback:\n  File "load.py", line 7\nValueError: bad row\n'
+BAD_ROW = {"error_type": "ValueError", "error": "bad row", "traceback": TRACEBACK}
+_UNKNOWN = (
+    "parent", "percent", "error_type", "error", "traceback", "resumed_from", "curve",
+    "simulate_from", "simulate_until", "simulate_since", "simulate_expected",
+)  # fmt: skip
 
 
 class Run(Protocol):
@@ -42,8 +48,13 @@ class PlugIn(Protocol):
 
 
 def changed_environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
-    """This process's environment with changes; any warning of Python's is an error in it."""
+    """This process's environment with changes; any warning of Python's is an error in it.
+
+    PYTHONPATH is put before what there is, for the tests may be run on a tree that is found by it.
+    """
     changed = {**os.environ, "PYTHONWARNINGS": "error", **(changes or {})}
+    if changes and (path := changes.get("PYTHONPATH")):
+        changed["PYTHONPATH"] = os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))
     return {name: value for name, value in changed.items() if value is not None}
 
 
@@ -212,16 +223,8 @@ class Known:
     ) -> TaskRow:
         """A task of the session that took a minute, or has not ended."""
         ended = status not in ("running", "pending")
-        values: dict[str, Any] = {
-            "parent": None,
-            "name": key.capitalize(),
-            "unit": "file",
-            "failed": 0.0,
-            "message": "",
-            "error_type": None,
-            "error": None,
-            "traceback": None,
-        }
+        values: dict[str, Any] = dict.fromkeys(_UNKNOWN)
+        values |= {"name": key.capitalize(), "unit": "file", "failed": 0.0, "message": ""} | changes
         return TaskRow(
             session_uid=session.uid,
             key=key,
@@ -234,19 +237,12 @@ class Known:
             total_source="len",
             active=0.0,
             cancelled=0.0,
-            percent=None,
-            simulate_from=None,
-            simulate_until=None,
-            simulate_since=None,
-            simulate_expected=None,
-            resumed_from=None,
             rev=1,
             started_at=session.started_at,
             updated_at=session.started_at + 60,
             ended_at=session.started_at + 60 if ended else None,
             duration=60.0 if ended else None,
-            curve=None,
-            **{**values, **changes},
+            **values,
         )
 
 
@@ -276,17 +272,7 @@ def known_store(tmp_path: Path) -> Iterator[str]:
         tasks=[
             known.task(complete, "fetch", "complete", 5, 5),
             known.task(complete, "part", "complete", 3, 3, parent=outer),
-            known.task(
-                failed,
-                "load",
-                "error",
-                76,
-                200,
-                failed=2.0,
-                error_type="ValueError",
-                error="bad row",
-                traceback='Traceback:\n  File "load.py", line 7\nValueError: bad row\n',
-            ),
+            known.task(failed, "load", "error", 76, 200, failed=2.0, **BAD_ROW),
             known.task(cancelled, "render", "cancelled", 3, 8),
             known.task(evil, "evil", "complete", 1, 1, name="\x1b[2Jgone", message="fine\x07"),
         ],

@@ -50,13 +50,12 @@ def test_bash_completes_commands_options_and_their_values(words: str, place: int
     assert (done.stdout.split(), done.stderr) == (expected, "")
 
 
-def test_a_broken_frontend_does_not_disturb_whoever_types(plug_in: PlugIn) -> None:
+def test_a_broken_frontend_does_not_disturb_whoever_types(run_process: Run, plug_in: PlugIn) -> None:
     """Its warning is for commands; it must not stand in the middle of a line that is being written."""
     folder = plug_in("acme", "raise RuntimeError('broken')")
-    env = {**os.environ, "PYTHONPATH": str(folder), "_PROGSTORE_COMPLETE": "bash_complete"}
-    env |= {"COMP_WORDS": "progstore exp", "COMP_CWORD": "1"}
-    done = subprocess.run([str(PROGRAM)], env=env, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("plain,export\n", "")
+    asked = {"_PROGSTORE_COMPLETE": "bash_complete", "COMP_WORDS": "progstore u", "COMP_CWORD": "1"}
+    done = run_process(env={"PYTHONPATH": str(folder), **asked})
+    assert (done.stdout, done.stderr) == ("plain,ui\n", "")
 
 
 def test_another_shell_is_refused(run: Run) -> None:

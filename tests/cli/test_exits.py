@@ -151,11 +151,20 @@ def test_colour_is_for_terminals_that_want_it(run_in_terminal: RunInTerminal) ->
 
 
 @pytest.mark.usefixtures("known_store")
+def test_a_terminal_is_told_where_more_is(run_in_terminal: RunInTerminal) -> None:
+    """After the newest ones, how to see the others."""
+    _, printed = run_in_terminal([PROGRAM, "ls", "--limit", "2"])
+    assert printed.endswith("progstore: the newest 2 are shown; --limit 10 shows more\n")
+    _, printed = run_in_terminal([PROGRAM, "sql", "select * from v_tasks where id = 2"], env={"NO_COLOR": "1"})
+    assert "error       bad row" in printed
+
+
+@pytest.mark.usefixtures("known_store")
 def test_ctrl_c_is_one_line_and_exit_code_130(run_in_terminal: RunInTerminal) -> None:
     """Here while waiting for what does not end."""
     code, printed = run_in_terminal([PROGRAM, "wait", "6"], interrupt_at="waiting for session 6 'watch'")
     assert code == 130
-    assert printed.splitlines()[-1].removeprefix("^C") == "progstore: stopped by Ctrl-C"
+    assert printed.splitlines()[-1] == "progstore: stopped by Ctrl-C"
     assert "Traceback" not in printed
 
 

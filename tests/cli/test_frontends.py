@@ -121,6 +121,14 @@ def test_a_frontend_cannot_shadow_a_core_command(run_process: Run, plug_in: Plug
     assert "progstore has its own" in done.stderr
 
 
+def test_a_frontend_cannot_take_the_place_of_our_pages(run_process: Run, plug_in: PlugIn) -> None:
+    """Whatever it is called; the warning names it."""
+    folder = plug_in("aaa", OFFERING.format(command="ui", answer="theirs"))
+    done = run_process("ui", "--help", env={"PYTHONPATH": str(folder)})
+    assert "--no-open" in done.stdout
+    assert "'ui' of the frontend 'aaa' of the package aaa is left out: the frontend 'web'" in done.stderr
+
+
 def test_of_two_frontends_with_one_command_the_first_wins(run_process: Run, plug_in: PlugIn) -> None:
     """The warning names both; ours go first, the others by name."""
     plug_in("zeta", OFFERING.format(command="board", answer="zeta"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from progstore.cli.listing import session_columns, single_tasks
+from progstore.cli.listing import percent, session_columns, single_tasks
 from progstore.cli.look import Look
 from progstore.cli.selection import sessions
 from progstore.cli.table import render
@@ -89,6 +90,15 @@ def test_a_terminal_gets_symbols_bars_and_lines_that_fit(known_store: str) -> No
         for row, state in zip(lines[1:], ("✓ complete", "● running", "† lost", "⊘ cancelled", "✗ error"), strict=False):
             assert state in row
     assert "███░░░░░░░   38%" in lines[5]
+
+
+def test_a_percent_that_is_a_guess_says_so(known_store: str) -> None:
+    """What is drawn from the clock has a mark; it is rounded down, and where nobody knows there is none."""
+    with open_store(known_store) as store:
+        task = store.task(2)
+    assert percent(replace(task, percent=41.9, simulated=True)) == "~41%"
+    assert percent(replace(task, percent=99.99)) == "99%"
+    assert percent(replace(task, percent=None)) == ""
 
 
 def test_csv_has_a_title_for_each_column(run: Run, known_store: str) -> None:

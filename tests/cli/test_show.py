@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from progstore.cli.detail import tree
+from progstore.cli.detail import session_lines, tree
 from progstore.cli.look import Look
 from progstore.store.store import open_store
+from progstore.values import Status
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -91,6 +93,29 @@ def test_what_is_no_id_is_a_mistake(run: Run, place: str) -> None:
     done = run("show", "--", place)
     assert done.returncode == 2
     assert "17/42" in done.stderr
+
+
+def test_a_long_tree_spares_a_terminal_what_went_well(known_store: str) -> None:
+    """Roots, and whatever did not end well, are listed; --all and a pipe list everything."""
+    with open_store(known_store) as store:
+        session = store.session(1)
+    root, part = session.tasks
+    many = [replace(part, id=number, name=f"part {number}") for number in range(100, 150)]
+    failed = replace(part, id=99, name="bad part", status=Status.ERROR)
+    session = replace(session, tasks=(root, failed, *many))
+
+    def shown(look: Look, *, whole: bool) -> list[str]:
+        return list(session_lines(session, (), look, whole=whole))
+
+    look = Look(columns=80, colour=False, unicode=True)
+    short = shown(look, whole=False)
+    assert [line.split()[3:5] for line in short if line.lstrip().startswith("1/")] == [
+        ["Fetch", "██████████"],
+        ["├", "bad"],
+    ]
+    assert short[-1] == "and 50 nested tasks that went well; --all lists them"
+    assert len([line for line in shown(look, whole=True) if "part" in line]) == 51
+    assert len([line for line in shown(replace(look, columns=None), whole=False) if "part" in line]) == 51
 
 
 def test_a_tree_is_drawn_with_ascii_where_that_is_all_there_is(known_store: str) -> None:

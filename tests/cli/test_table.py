@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from progstore.cli.look import Look
-from progstore.cli.table import Column, render
+from progstore.cli.table import Column, fits, records, render
 from progstore.cli.text import width
 
 PIPED = Look(columns=None, colour=False, unicode=True)
@@ -56,6 +56,15 @@ def test_a_terminal_is_spared_columns_in_which_nothing_stands() -> None:
     columns = [Column(title="id", cells=["7"]), Column(title="failed", cells=[""]), Column(title="host", cells=["a"])]
     assert render(columns, terminal(80)) == ["ID  HOST", "7   a"]
     assert render(columns, PIPED) == ["ID  FAILED  HOST", "7           a"]
+
+
+def test_a_table_that_cannot_fit_is_turned() -> None:
+    """A block for each row, uncut; a pipe gets the table all the same."""
+    columns = [Column(title="n", cells=["1", "2"], right=True), Column(title="words", cells=["x" * 50, "y"])]
+    assert not fits(columns, terminal(40))
+    assert fits(columns, terminal(55))
+    assert fits(columns, PIPED)
+    assert records(columns, terminal(40)) == ["n      1", f"words  {'x' * 50}", "", "n      2", "words  y"]
 
 
 def test_colour_does_not_count_as_width() -> None:

@@ -145,7 +145,7 @@ def test_what_can_be_read_of_a_damaged_store_is_saved(run: Run, known_store: str
     saved = tmp_path / "saved.db"
     done = run("db", "recover", str(damaged), str(saved))
     assert done.returncode == 0
-    assert "6 sessions, 7 tasks" in done.stdout
+    assert f"{saved}: 3 processes, 6 sessions, 7 tasks, " in done.stdout
     assert ids(str(saved)) == ids(known_store)
     assert run("db", "check", "--store", str(saved)).returncode == 0
     assert damaged.read_bytes() == content
