@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import click
 
 import progstore
@@ -36,7 +38,7 @@ Ctrl-C ends it.
     "--token",
     envvar="PROGSTORE_TOKEN",
     metavar="TOKEN",
-    help="Let in only who knows it; several with commas between. [env: PROGSTORE_TOKEN, seen by nobody else]",
+    help="Let in only who knows it; several with commas between. [env: PROGSTORE_TOKEN, hidden from other users]",
 )
 @click.option("--no-auth", is_flag=True, help="Listen on other addresses without a token.")
 @click.option("--allow-host", "names", multiple=True, metavar="NAME", help="A further name of this server.")
@@ -60,6 +62,10 @@ def ui(
     tokens = parse_tokens(token or "")
     if token is not None and not tokens:
         raise click.UsageError("--token is empty; give one, or leave it out")
+    if tokens and no_auth:
+        raise click.UsageError(
+            "--no-auth lets everybody read, and a token does not: leave one out (or unset PROGSTORE_TOKEN)"
+        )
     if not tokens and not no_auth and not is_loopback(host):
         raise click.UsageError(
             f"on {host} others can reach the pages: give a --token, or --no-auth to let everybody read.\n"
@@ -73,14 +79,16 @@ def ui(
         any_address=is_wildcard(host),
     )
     try:
+        gc.disable()  # the import below makes nothing but what stays, and looking through it takes a tenth of the start
+        from progstore_web.server import serve  # not at the top, so that `--help` stays quick
+
+        gc.enable()
         with progstore.open_store(url) as store, listen(host, port) as listener:
             found = listener.getsockname()[1]
             if port not in (0, found):
                 click.echo(f"port {port} is taken, so it is {found}", err=True)
             where = address(host, found, root_path)
             click.echo(f"progstore ui: {where}  (Ctrl-C ends it)")
-            from progstore_web.server import serve  # what it needs is loaded only now, so that `--help` stays quick
-
             opens = not no_open and has_display()
             serve(listener, store, access, root_path=root_path, browser_at=where if opens else None)
     except KeyboardInterrupt:

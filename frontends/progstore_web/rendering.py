@@ -68,8 +68,5 @@ def _marked(text: str) -> Markup:
 
 
 def _pretty(value: object) -> str:
-    """A metadata value: text as it is, anything else as JSON, on one line where it is short."""
-    if isinstance(value, str):
-        return value
-    short = json.dumps(value, ensure_ascii=False)
-    return short if len(short) <= 80 else json.dumps(value, ensure_ascii=False, indent=2)
+    """A metadata value: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

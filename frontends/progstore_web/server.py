@@ -24,6 +24,7 @@ def serve(listener: socket.socket, store: Store, access: Access, *, root_path: s
     config = uvicorn.Config(
         create_app(store, root_path=root_path, auth=access),
         log_level="warning",
+        ws="none",  # no page speaks it, and looking for the library takes a twentieth of the start
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=PATIENCE,

@@ -112,6 +112,7 @@ def test_further_names_and_a_root_path_are_taken(ui: Ui) -> None:
     ("arguments", "word"),
     [
         (("--token", " , "), "--token"),
+        (("--token", "alpha", "--no-auth"), "--no-auth"),
         (("--root-path", "jobs"), "--root-path"),
         (("--host", "no.such.invalid", "--no-auth"), "no.such.invalid"),
         (("--host", "203.0.113.7", "--no-auth", "--port", "0"), "cannot listen"),

@@ -77,17 +77,16 @@
   const live = document.getElementById("live");
   const offline = document.getElementById("offline");
   let shown = null; // the tag of what the page shows
-  let unreachableSince = null;
+  let reachedAt = new Date();
 
   function say(reason) {
-    unreachableSince ??= new Date();
-    offline.textContent = `${reason} What you see is from ${clock.format(unreachableSince)}; this page goes on by itself.`;
+    offline.textContent = `${reason} What you see is from ${clock.format(reachedAt)}; this page goes on by itself.`;
     offline.hidden = false;
     live.classList.add("old");
   }
 
   function reached() {
-    unreachableSince = null;
+    reachedAt = new Date();
     offline.hidden = true;
     live.classList.remove("old");
   }
