@@ -76,7 +76,7 @@ processes = Table(
     Column("heartbeat_at", Double, nullable=False),
     Column("dropped_events", Id, nullable=False, server_default="0"),
     CheckConstraint(_in("end_reason", ("exit", "error", "signal")), name="end_reason"),
-    Index("ix_processes_live", "id", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
+    Index("ix_processes_live", "id", sqlite_where=text("ended_at IS NULL")),
     sqlite_autoincrement=True,
 )
 
@@ -103,7 +103,7 @@ sessions = Table(
     Index("ix_sessions_host", "host", "id"),
     Index("ix_sessions_name", "name", "started_at", "id"),
     Index("ix_sessions_process", "process_id"),
-    Index("ix_sessions_live", "id", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
+    Index("ix_sessions_live", "id", sqlite_where=text("ended_at IS NULL")),
     sqlite_autoincrement=True,
 )
 
@@ -151,7 +151,6 @@ tasks = Table(
         "process_id",
         "id",
         sqlite_where=text("ended_at IS NULL"),
-        postgresql_where=text("ended_at IS NULL"),
     ),
     Index(
         "ix_tasks_unusual",
@@ -159,7 +158,6 @@ tasks = Table(
         "started_at",
         "id",
         sqlite_where=text("status <> 'complete'"),
-        postgresql_where=text("status <> 'complete'"),
     ),
     Index("ix_tasks_names", "session_name", "name", "status", "duration"),
     Index("ix_tasks_history", "started_at", "id"),
@@ -167,7 +165,6 @@ tasks = Table(
         "ix_tasks_parent",
         "parent_id",
         sqlite_where=text("parent_id IS NOT NULL"),
-        postgresql_where=text("parent_id IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
 )

@@ -71,7 +71,6 @@ def _create_processes() -> None:
         "processes",
         ["id"],
         sqlite_where=sa.text("ended_at IS NULL"),
-        postgresql_where=sa.text("ended_at IS NULL"),
     )
 
 
@@ -106,7 +105,6 @@ def _create_sessions() -> None:
         "sessions",
         ["id"],
         sqlite_where=sa.text("ended_at IS NULL"),
-        postgresql_where=sa.text("ended_at IS NULL"),
     )
     op.create_index(op.f("ix_sessions_name"), "sessions", ["name", "started_at", "id"])
     op.create_index(op.f("ix_sessions_process"), "sessions", ["process_id"])
@@ -164,7 +162,6 @@ def _create_tasks() -> None:
         "tasks",
         ["process_id", "id"],
         sqlite_where=sa.text("ended_at IS NULL"),
-        postgresql_where=sa.text("ended_at IS NULL"),
     )
     op.create_index(op.f("ix_tasks_names"), "tasks", ["session_name", "name", "status", "duration"])
     op.create_index(
@@ -172,14 +169,12 @@ def _create_tasks() -> None:
         "tasks",
         ["parent_id"],
         sqlite_where=sa.text("parent_id IS NOT NULL"),
-        postgresql_where=sa.text("parent_id IS NOT NULL"),
     )
     op.create_index(
         op.f("ix_tasks_unusual"),
         "tasks",
         ["status", "started_at", "id"],
         sqlite_where=sa.text("status <> 'complete'"),
-        postgresql_where=sa.text("status <> 'complete'"),
     )
 
 
