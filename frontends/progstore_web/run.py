@@ -17,8 +17,8 @@ EVENTS_LIMIT = 200
 
 _OLDEST_SHOWN = "SELECT id FROM v_events WHERE session_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
 _PROCESS = (
-    "SELECT p.argv, p.cwd, p.username, p.python, p.progstore_version, p.end_reason, p.dropped_events"
-    " FROM sessions AS s JOIN processes AS p ON p.id = s.process_id WHERE s.id = ?"
+    "SELECT argv, cwd, username, python, progstore, end_reason, dropped_events"
+    " FROM v_sessions WHERE id = ? AND argv IS NOT NULL"
 )
 
 

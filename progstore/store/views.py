@@ -121,6 +121,15 @@ _SESSIONS = View(
         Column("meta", _meta("s.id", "0"), "metadata, a JSON object"),
         Column("started_at", "s.started_at", "seconds since 1970, UTC"),
         Column("ended_at", "s.ended_at", "seconds since 1970, UTC"),
+        Column("argv", "p.argv", "its process's command line, a JSON list with secrets masked"),
+        Column("cwd", "p.cwd", "its process's working directory"),
+        Column("username", "p.username", "who ran it"),
+        Column("python", "p.python", "version of Python"),
+        Column("progstore", "p.progstore_version", "version of progstore that wrote it"),
+        Column(
+            "end_reason", "p.end_reason", "how its process ended: exit, error or signal; NULL while it lives or is lost"
+        ),
+        Column("dropped_events", "p.dropped_events", "events that its process counted, but did not keep"),
     ),
     "FROM sessions AS s LEFT JOIN processes AS p ON p.id = s.process_id",
 )

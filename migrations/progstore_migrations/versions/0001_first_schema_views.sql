@@ -18,7 +18,14 @@ SELECT
   s.uid AS uid, -- the same in every store it is copied to
   (SELECT json_group_object(m.key, CASE WHEN json_valid(m.value) THEN json(m.value) ELSE json_quote(m.value) END) FROM metadata AS m WHERE m.session_id = s.id AND m.task_id = 0) AS meta, -- metadata, a JSON object
   s.started_at AS started_at, -- seconds since 1970, UTC
-  s.ended_at AS ended_at -- seconds since 1970, UTC
+  s.ended_at AS ended_at, -- seconds since 1970, UTC
+  p.argv AS argv, -- its process's command line, a JSON list with secrets masked
+  p.cwd AS cwd, -- its process's working directory
+  p.username AS username, -- who ran it
+  p.python AS python, -- version of Python
+  p.progstore_version AS progstore, -- version of progstore that wrote it
+  p.end_reason AS end_reason, -- how its process ended: exit, error or signal; NULL while it lives or is lost
+  p.dropped_events AS dropped_events -- events that its process counted, but did not keep
 FROM sessions AS s LEFT JOIN processes AS p ON p.id = s.process_id
 
 CREATE VIEW v_tasks AS
