@@ -26,7 +26,9 @@ nitpicky = False  # signatures name types of other libraries, whose pages are no
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
-autodoc_default_options = {"members": True, "show-inheritance": False, "undoc-members": False}
+default_role = "code"  # docstrings quote names with single backticks
+
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

@@ -11,7 +11,8 @@ from progstore.cli import main
 from progstore.cli.exits import MEANINGS
 from progstore.store.views import DOCUMENTED
 
-WIDTH = 100
+WIDTH = 88
+"""Columns that fit on a page."""
 
 
 def write(folder: Path) -> None:

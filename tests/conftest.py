@@ -49,8 +49,11 @@ def clean_settings(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     yield
     if "progstore.live.exits" in sys.modules:
         from progstore.live.exits import leave_store
+        from progstore.live.recorder import recorder
 
-        leave_store(str(store_path))
+        recorder.flush(1)  # so that it knows by now of every store that the test named
+        for url in recorder.stores():
+            leave_store(url)
 
 
 @pytest.fixture

@@ -147,7 +147,8 @@ def _is_task(annotation: Any, func: Callable[..., Any]) -> bool:
         scope = getattr(inspect.unwrap(func), "__globals__", {})
         try:
             # As typing.get_type_hints() does, which gives up on all of them where one cannot be known.
-            annotation = eval(annotation, scope)  # noqa: S307  # it is the program's own text
+            # It may be quoted on top of that.
+            return _is_task(eval(annotation, scope), func)  # noqa: S307  # it is the program's own text
         except Exception:  # noqa: BLE001  # whatever it raises, its names are not there when the program runs
             name = annotation.removesuffix("| None").partition("[")[0].strip()
             return name in ("Task", "progstore.Task")

@@ -98,6 +98,8 @@ class _Pool:
 
     def __init__(self, workers: int | None = None) -> None:
         self._workers = workers
+        self.to_cancel: Iterable[Future[Any]] = ()
+        """What is cancelled when the task ends, as far as it has not begun."""
         self._unfinished: dict[Future[Any], int] = {}
         self._looked_at = -LOOK
 
@@ -128,6 +130,7 @@ class _Pool:
 
     def final(self, exhausted: bool) -> float:  # noqa: ARG002  # a counter is asked so
         """The same at the end; a future's callback may come a moment after its result."""
+        _cancel(self.to_cancel)
         for future in list(self._unfinished):
             if future.done():
                 self._finished(future)
@@ -168,6 +171,7 @@ def _completed(completed: Iterator[Future[Result]], pool: _Pool) -> Iterator[Fut
 
 def _results(waiting: deque[Future[Any]], deadline: float | None, pool: _Pool, *, in_chunks: bool) -> Iterator[Any]:
     """The futures' results in order. However it ends, what has not begun by then is cancelled."""
+    pool.to_cancel = waiting  # not before: as with an executor's own map, results may be of no interest to the caller
     try:
         while waiting:
             result = _result(waiting, deadline)
@@ -179,7 +183,6 @@ def _results(waiting: deque[Future[Any]], deadline: float | None, pool: _Pool, *
             while result:
                 yield result.pop()
     except Exception as error:
-        _cancel(waiting)
         pool.task.error(error)
         raise
     finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from time import time
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self
 
 from tqdm import std
 
@@ -28,12 +28,18 @@ from progstore.live.tracking import track
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from progstore.live.counting import Counter
     from progstore.live.session import Session
 
-__all__ = ["tqdm", "trange"]
+    Item = TypeVar("Item", default=Any)
+else:
+    from typing import TypeVar
 
-Item = TypeVar("Item")
+    Item = TypeVar("Item")
+
+__all__ = ["tqdm", "trange"]
 
 AFTER_ITERABLE = (
     *("desc", "total", "leave", "file", "ncols", "mininterval", "maxinterval", "miniters", "ascii", "disable"),
@@ -234,6 +240,7 @@ class tqdm(std.tqdm, Generic[Item]):  # type: ignore[type-arg]  # noqa: N801  # 
 
     def _begin_again(self, last: Task[Any]) -> Task[Any]:
         task: Task[Any] = Task(None, last.state.successor(), bar=False)
+        task.state.total = total_of(self.total)
         task.state.counter = Follower(self, task.state)
         task.begin()
         self._task = task

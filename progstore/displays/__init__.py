@@ -8,7 +8,8 @@ in the first drawing, which keeps the `Display` protocol. It is loaded only when
 
 from __future__ import annotations
 
-from progstore.displays.stage import BAR, stage
+from progstore.displays.choice import BAR
+from progstore.displays.stage import stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

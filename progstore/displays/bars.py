@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from tqdm.std import tqdm
 
-from progstore.displays.stage import is_nested
-from progstore.displays.wording import ending, message_of, one_line, percent_of, shorten, side_counts, tidy
+from progstore.displays.choice import is_nested
+from progstore.displays.wording import ending, is_estimate, message_of, one_line, percent_of, shorten, side_counts, tidy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ STILL: Final = 1.0
 PATIENCE: Final = 1.0
 """Seconds that a final state waits for tqdm's lock."""
 BY_PERCENT: Final = "{l_bar}{bar}| [{elapsed}{postfix}]"
+BY_GUESS: Final = "{desc}: ~{percentage:.0f}%|{bar}| [{elapsed}{postfix}]"
 BY_TIME: Final = "{desc}: [{elapsed}{postfix}]"
 STATISTICS: Final = 55
 """Columns that counts, times and rate take, with a short bar."""
@@ -125,7 +126,7 @@ def _describe(bar: Bar, subject: Shown) -> float:
     bar.postfix = _writable(shorten(", ".join(said), _room(bar)), bar)
     percent = percent_of(subject)
     if percent is not None:
-        bar.total, bar.bar_format = 100, BY_PERCENT
+        bar.total, bar.bar_format = 100, BY_GUESS if is_estimate(subject) else BY_PERCENT
         return percent
     # What has no total and counts nothing has only its time to show.
     bar.total, bar.bar_format = subject.total, None if subject.done or subject.total is not None else BY_TIME

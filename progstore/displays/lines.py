@@ -9,8 +9,8 @@ import logging
 import time
 from typing import Final
 
-from progstore.displays.stage import is_nested
-from progstore.displays.wording import count, ending, message_of, one_line, percent_of, side_counts
+from progstore.displays.choice import is_nested
+from progstore.displays.wording import count, ending, is_estimate, message_of, one_line, percent_of, side_counts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _percent(subject: Shown) -> float | None:
 
 def _progress(subject: Shown) -> str:
     percent = _percent(subject)
-    parts = [] if percent is None else [f"{int(percent)} %"]
+    parts = [] if percent is None else [f"{'about ' if is_estimate(subject) else ''}{int(percent)} %"]
     if percent_of(subject) is None:
         parts.append(_counts(subject))
         if subject.done > 0 and subject.total is not None and subject.total > subject.done:

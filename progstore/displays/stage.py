@@ -8,8 +8,10 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from _thread import RLock
+from _thread import RLock, get_ident
 from time import monotonic, sleep
+
+from progstore.displays.choice import AUTO, LINES, automatic, is_nested, load, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,11 +20,6 @@ if TYPE_CHECKING:
 
     from progstore.displays import Display, Shown
 
-GROUP: Final = "progstore.displays"
-"""The entry-point group of displays."""
-BAR: Final = "tqdm"
-LINES: Final = "log"
-AUTO: Final = "auto"
 FRAME: Final = 0.1
 """Seconds from one drawing to the next."""
 PATIENCE: Final = 0.5
@@ -60,9 +57,9 @@ class Stage:
         self._is_prepared = False
         self._stopping = False
         self._barred = False
-        self._is_forking = False
-        self._holds_lock = False
-        self._fork_is_safe = True
+        self._pid = os.getpid()
+        self._forker: int | None = None
+        self._fork_is_safe = False
 
     def show(self, subject: Shown, name: str, display: Display | None = None) -> None:
         """Draw it from the next frame on: by `display`, else by the one of that name."""
@@ -100,12 +97,12 @@ class Stage:
             self._thread = thread
 
     def _stop(self) -> bool:
-        """Let the thread end; whether it is gone in time, for the system too."""
+        """Let the thread end, and no other begin; whether it is gone in time, for the system too."""
+        self._stopping = True
         thread = self._thread
         if thread is None or self._wake is None:
             return True
         began = monotonic()
-        self._stopping = True
         self._wake.set()
         while _is_there(thread):
             if monotonic() - began > (LOADING_PATIENCE if self._is_loading else PATIENCE):
@@ -156,29 +153,31 @@ class Stage:
             )
 
     def _before_fork(self) -> None:
-        """Nobody draws while the process forks."""
-        if self._is_forking:
+        """Nobody draws while the process forks, nor does another thread fork."""
+        if self._forker == get_ident():
             return
-        self._is_forking = True
-        gone = self._stop()
-        self._holds_lock = self._lock.acquire(timeout=PATIENCE)
-        self._fork_is_safe = gone and self._holds_lock
+        self._stop()
+        if self._lock.acquire(timeout=LOADING_PATIENCE if self._is_loading else PATIENCE):
+            self._forker = get_ident()
+            self._fork_is_safe = self._stop()  # once more, for it may have been started meanwhile
+        else:
+            self._stopping = False
 
     def _after_fork_in_parent(self) -> None:
         """Go on."""
-        if not self._is_forking:
+        if self._forker != get_ident():
             return
-        if self._holds_lock:
-            self._lock.release()
-        self._is_forking = self._stopping = False
+        self._forker = None
+        self._stopping = False
+        self._lock.release()
         if self._shown and self._thread is None:
             self._start()
 
     def _after_fork_in_child(self) -> None:
         """What was shown is the parent's; what begins from here on is drawn here, unless a drawing was cut in two."""
-        if not self._is_forking:
+        if self._pid == os.getpid():
             return
-        barred, prepared = not self._fork_is_safe, self._is_prepared
+        barred, prepared = self._forker != get_ident() or not self._fork_is_safe, self._is_prepared
         for showing in self._shown.values():
             showing.subject.display = None
         _inherited.append(self._displays)
@@ -232,56 +231,17 @@ class Stage:
             showing.is_broken = True
             if name not in self._broken:
                 self._broken.add(name)  # one warning of each is enough
-                _warn("the display %r failed and draws no more: %s: %s", name, type(error).__name__, error)
+                warn("the display %r failed and draws no more: %s: %s", name, type(error).__name__, error)
 
     def _named(self, name: str) -> Display:
         """The display of that name; it is loaded when it is first needed."""
         if name not in self._displays:
             self._is_loading = True
             try:
-                self._displays[name] = _load(name) or self._named(automatic())
+                self._displays[name] = load(name) or self._named(automatic())
             finally:
                 self._is_loading = False
         return self._displays[name]
-
-
-def is_nested(subject: Shown) -> bool:
-    """Whether a task around it is shown too."""
-    around = subject.parent
-    while around is not None:
-        if around.display is not None:
-            return True
-        around = around.parent
-    return False
-
-
-def automatic() -> str:
-    """The display where nobody chose one: bars on a terminal, log lines elsewhere."""
-    try:
-        return BAR if sys.stderr.isatty() else LINES
-    except Exception:  # noqa: BLE001  # what stands in for stderr may be None, closed, or have no such method
-        return LINES
-
-
-def _load(name: str) -> Display | None:
-    """A new display of that name; None, with a warning, where there is none."""
-    if name == BAR:
-        from progstore.displays.bars import Bars
-
-        return Bars()
-    if name == LINES:
-        from progstore.displays.lines import Lines
-
-        return Lines()
-    from importlib.metadata import entry_points
-
-    points = {point.name: point for point in entry_points(group=GROUP)}
-    if name in points:
-        made: Display = points[name].load()()
-        return made
-    known = ", ".join(sorted({BAR, LINES, *points}))
-    _warn("no display %r is installed, going on with 'auto'; there are: %s", name, known)
-    return None
 
 
 def _is_there(thread: threading.Thread) -> bool:
@@ -289,15 +249,6 @@ def _is_there(thread: threading.Thread) -> bool:
     if thread.is_alive():
         return True
     return sys.platform == "linux" and os.path.exists(f"/proc/self/task/{thread.native_id}")
-
-
-def _warn(message: str, *details: object) -> None:
-    import logging  # only trouble pays for it
-
-    try:
-        logging.getLogger("progstore").warning(message, *details)
-    except Exception:  # noqa: BLE001, S110  # where not even stderr can be written, there is no place to say it
-        pass
 
 
 _inherited: list[object] = []

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def percent_of(subject: Shown) -> float | None:
     """The percent that stands in place of the counts: simulated or said directly; None where the counts tell."""
-    if subject.simulate_since is not None and subject.is_live:
+    if is_estimate(subject) and subject.simulate_since is not None:
         percent, _ = percent_now(
             start=subject.simulate_from or 0.0,
             until=subject.simulate_until or 0.0,
@@ -29,6 +29,11 @@ def percent_of(subject: Shown) -> float | None:
     return subject.percent if subject.percent is not None else subject.simulate_from
 
 
+def is_estimate(subject: Shown) -> bool:
+    """Whether its percent is drawn from the clock."""
+    return subject.simulate_since is not None and subject.is_live
+
+
 def side_counts(subject: Shown) -> list[str]:
     """How many are running, failed and cancelled, where any are."""
     counts = [(subject.failed, "failed"), (subject.cancelled, "cancelled")]
@@ -39,9 +44,9 @@ def side_counts(subject: Shown) -> list[str]:
 
 def message_of(subject: Shown) -> str:
     """What goes on, on one line; a simulation has words of its own where the job says nothing."""
-    if subject.message or subject.simulate_since is None or not subject.is_live:
-        return one_line(subject.message)
-    return easing_message(percent_of(subject) or 0.0)
+    if is_estimate(subject) and not subject.message:
+        return easing_message(percent_of(subject) or 0.0)
+    return one_line(subject.message)
 
 
 def ending(subject: Shown) -> str:

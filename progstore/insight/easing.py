@@ -42,7 +42,7 @@ def eased_percent(elapsed: float, start: float = 0.0, until: float = PARKED) -> 
     scale = until / PARKED
     entered = bisect_right(curve, start / scale) - 1
     tick = min(entered + _steps(elapsed, TICK), len(curve) - 1)
-    return max(start, scale * curve[tick])
+    return min(max(start, scale * curve[tick]), until)
 
 
 def easing_message(percent: float) -> str:

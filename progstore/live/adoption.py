@@ -9,12 +9,13 @@ import time
 from progstore import config
 from progstore.errors import NotFound, StoreError
 from progstore.live.state import SessionState, TaskState
-from progstore.store.store import open_store
 from progstore.values import TaskView
 
 
 def newest_attempts(session: SessionState) -> dict[str, TaskView]:
     """The newest attempt of each root task of the session as the store has it; none where it cannot be read yet."""
+    from progstore.store.store import open_store  # which imports SQLAlchemy; a session that is only written need not
+
     try:
         with open_store(session.store) as opened:
             tasks = opened.session(session.uid).tasks

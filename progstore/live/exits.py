@@ -13,7 +13,7 @@ from collections import deque
 
 from progstore.live import ambient, identity
 from progstore.live.recorder import IMPORT_PATIENCE, recorder
-from progstore.live.state import LEFT_EARLY, TaskState
+from progstore.live.state import LEFT_EARLY, TaskState, interruption
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ def stand_before_logging() -> None:
 
 def finalize_worker() -> None:
     """In a child that multiprocessing started: it runs no atexit hooks when it was forked, but its own finalizers."""
-    processes = sys.modules.get("multiprocessing.process")
-    if processes is not None and processes.parent_process() is not None:
+    if identity.is_worker():
         from multiprocessing.util import Finalize
 
         Finalize(None, end_process, exitpriority=100)
@@ -108,6 +107,14 @@ def handle_sigterm() -> None:
     signal.signal(signal.SIGTERM, die)
 
 
+def _fail(task: TaskState, error: BaseException) -> None:
+    why = interruption(error)
+    if why is None:
+        task.fail(error)
+    if task.end("error" if why is None else "cancelled", why or ""):
+        recorder.end(task)
+
+
 def _give_up(task: TaskState, why: str) -> None:
     # What is still pending may be begun by another process.
     if task.started_at is not None and task.end("cancelled", why):
@@ -121,8 +128,9 @@ def _install() -> None:
 
     def program_fails(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         global _uncaught  # noqa: PLW0603  # a process ends once
-        _uncaught = error
-        _sharpen(error, trace)
+        if not _goes_on(trace):
+            _uncaught = error
+            _sharpen(error, trace)
         before(kind, error, trace)
 
     def thread_fails(args: threading.ExceptHookArgs) -> None:
@@ -145,6 +153,20 @@ def _sharpen(error: BaseException, trace: TracebackType | None) -> None:
             continue
         state.sharpen(error)
         recorder.end(state)
+    for state in recorder.live():
+        # The traceback itself may still hold the iterator, as that of a comprehension.
+        if state.frame in lines:
+            _fail(state, error)
+
+
+def _goes_on(trace: TracebackType | None) -> bool:
+    """Whether somebody calls the hook by hand, as shells do to print an error: then he who caught it still runs."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # the documented way to a caller
+    while frame is not None and trace is not None:
+        if frame is trace.tb_frame:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _hook_forks() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 from progstore import proc
@@ -27,6 +28,12 @@ def forget_process_uid() -> None:
     global _uid, _has_published  # noqa: PLW0603  # a process has one
     _uid = None
     _has_published = False
+
+
+def is_worker() -> bool:
+    """Whether multiprocessing started this process; such a one may be ended without any hook."""
+    processes = sys.modules.get("multiprocessing.process")
+    return processes is not None and processes.parent_process() is not None
 
 
 def uuid7() -> str:

@@ -30,6 +30,10 @@ class Outboxes:
         """The outbox of that store, which from here on is the caller's."""
         return self._by_store.pop(store, None)
 
+    def stores(self) -> list[str | None]:
+        """The stores that there is an outbox for."""
+        return list(self._by_store)
+
     def watched(self) -> list[TaskState]:
         """The tasks whose end is not yet written."""
         return [task for outbox in list(self._by_store.values()) for task in outbox.watched()]

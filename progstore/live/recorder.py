@@ -6,13 +6,13 @@ What is written for one store, and how faults are met, stands in `outbox`, which
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import deque
 
+from progstore.live.identity import is_worker
 from progstore.live.outboxes import Outboxes
-from progstore.live.waiting import Bell, Flush, runs
+from progstore.live.waiting import Bell, Budget, Flush, runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ IMPORT_PATIENCE: Final = 10.0
 """Seconds that the end of a process, or a fork, waits for the recorder's imports, which end even on a busy machine."""
 MOST_NOTES: Final = 20_000
 """Starts and ends that are kept while no thread can be started; of more, the oldest are dropped."""
-WORKER_PAUSE: Final = 1.0
-"""Seconds between two such waits in a pool's worker."""
 
 
 class Recorder:
@@ -52,7 +50,8 @@ class Recorder:
         self._outboxes = Outboxes()
         self._urgent = False
         self._last_tick = -GROUPING
-        self._last_worker_wait = -WORKER_PAUSE
+        self._is_at_once = False
+        self._budget = Budget()
         self._end_reason: str | None = None
 
     # What jobs say; each costs microseconds
@@ -86,9 +85,9 @@ class Recorder:
         if self._thread is None:
             self._start()
 
-    def flush(self, timeout: float) -> bool:
+    def flush(self, timeout: float, *, at_once: bool = False) -> bool:
         """Wait at most `timeout` seconds until all that was said is on disk; whether it is. A bad store raises
-        nothing.
+        nothing. With `at_once` it is not grouped with what is said within the next GROUPING seconds.
         """
         if not self._has_work():
             return not self._has_refused
@@ -98,6 +97,7 @@ class Recorder:
             return False
         flush = Flush(timeout)
         self._flushes.append(flush)
+        self._is_at_once = self._is_at_once or at_once
         self.hurry()
         return flush.wait()
 
@@ -105,6 +105,10 @@ class Recorder:
         """The recorded tasks of this process that have not ended."""
         known = [*self._tasks, *self._outboxes.watched()]
         return list({id(state): state for state in known if state.ended_at is None}.values())
+
+    def stores(self) -> list[str | None]:
+        """The stores that this process has written to, or tried to."""
+        return self._outboxes.stores()
 
     # The life of the thread
 
@@ -152,7 +156,7 @@ class Recorder:
         self._end_reason = reason
         if self._will_tick():
             self._has_imported.wait(IMPORT_PATIENCE)
-            self.flush(EXIT_PATIENCE)
+            self.flush(EXIT_PATIENCE, at_once=True)
             self.stop(GROUPING)
         elif not self._barred:
             # So late that no thread can be started any more.
@@ -211,13 +215,8 @@ class Recorder:
 
     def _wait_in_worker(self) -> None:
         """Pool workers are ended without any hook, so there the end of a task waits until it is on disk."""
-        processes = sys.modules.get("multiprocessing.process")
-        if processes is None or processes.parent_process() is None:
-            return
-        now = time.monotonic()
-        if now - self._last_worker_wait >= WORKER_PAUSE:
-            self._last_worker_wait = now
-            self.flush(EXIT_PATIENCE)
+        if is_worker() and self._will_tick() and self._has_imported.wait(IMPORT_PATIENCE) and self._budget.is_left():
+            self._budget.spend(was_for_nothing=not self.flush(EXIT_PATIENCE, at_once=True))
 
     # In the thread
 
@@ -252,6 +251,8 @@ class Recorder:
         """
         while not self._stops:
             pause = GROUPING if self._urgent or self._flushes else self._pace()
+            if self._is_at_once:
+                return True
             remaining = self._last_tick + pause - time.monotonic()
             if remaining <= 0:
                 return True
@@ -264,7 +265,7 @@ class Recorder:
         return self._outboxes.pace(HEARTBEAT)
 
     def _tick(self) -> None:
-        self._urgent = False
+        self._urgent = self._is_at_once = False
         self._last_tick = time.monotonic()
         # Flushes first: what was said before one of them is then among what is taken next.
         flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]

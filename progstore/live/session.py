@@ -18,7 +18,6 @@ from progstore.live.recorder import EXIT_PATIENCE, recorder
 from progstore.live.state import SessionState, TaskState, interruption
 from progstore.live.summary import Shown, overall_percent, overall_status, shown
 from progstore.live.views import percent_of, view_of
-from progstore.store.store import open_store
 from progstore.values import Json, Status, TaskView
 
 Result = TypeVar("Result")
@@ -78,6 +77,8 @@ class Session:
 
         Raises StoreError where the store cannot be read.
         """
+        from progstore.store.store import open_store  # which imports SQLAlchemy; opening a session must not
+
         url = ambient.store_url(store)
         mine = ambient.known(session_id)
         if mine is not None and not mine.joined:

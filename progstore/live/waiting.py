@@ -49,6 +49,35 @@ class Flush:
         return self._over.wait(max(0.0, self.deadline - time.monotonic())) and self._durable
 
 
+class Budget:
+    """How long a pool's worker may wait for its tasks' ends to be written: a fifth of its time, and less where it is
+    for nothing.
+    """
+
+    SHARE = 0.2
+    MOST = 1.0
+    """Seconds that may be saved up."""
+    FAILURE = -10.0
+    """Seconds owed after a wait that was for nothing."""
+
+    def __init__(self) -> None:
+        self._seconds = self.MOST
+        self._since = time.monotonic()
+
+    def is_left(self) -> bool:
+        """Whether it may wait now."""
+        now = time.monotonic()
+        self._seconds = min(self.MOST, self._seconds + self.SHARE * (now - self._since))
+        self._since = now
+        return self._seconds > 0
+
+    def spend(self, *, was_for_nothing: bool) -> None:
+        """It has waited, since it asked."""
+        now = time.monotonic()
+        self._seconds = self.FAILURE if was_for_nothing else self._seconds - (now - self._since)
+        self._since = now
+
+
 def runs(thread: threading.Thread) -> bool:
     """Whether the system's thread is still there; it outlives the interpreter's by a moment."""
     if thread.is_alive():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -116,20 +115,17 @@ def writer_engine(location: Location, *, busy_ms: int = WRITER_BUSY_MS) -> Engin
     return engine
 
 
-def reader_engine(location: Location, *, prepare: Callable[[sqlite3.Connection], None] | None = None) -> Engine:
-    """An engine whose connections can only read; `prepare` is called with each new one.
+def reader_engine(location: Location) -> Engine:
+    """An engine whose connections can only read.
 
     Raises StoreNotFound, when it connects, where there is no file.
     """
-
-    def connect() -> sqlite3.Connection:
-        connection = open_read_only(location)
-        if prepare is not None:
-            prepare(connection)
-        return connection
-
     return create_engine(
-        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=READER_POOL, max_overflow=8
+        "sqlite://",
+        creator=lambda: open_read_only(location),
+        poolclass=QueuePool,
+        pool_size=READER_POOL,
+        max_overflow=8,
     ).execution_options(isolation_level="AUTOCOMMIT")
 
 

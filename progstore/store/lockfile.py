@@ -53,10 +53,8 @@ class LockFile:
 
     def is_locked(self, byte: int) -> bool:
         """Whether another open file holds `byte`; a byte that this object holds itself does not count."""
-        if not self.try_lock(byte):
-            return True
-        self.unlock(byte)
-        return False
+        with self._mutex:
+            return _is_held(self._descriptor, byte)
 
     def is_at(self, path: str) -> bool:
         """Whether this is the file that is found at `path` now."""
@@ -103,10 +101,16 @@ elif sys.platform == "linux":
     import fcntl
 
     def _set(descriptor: int, byte: int, *, lock: bool) -> None:
-        kind = fcntl.F_WRLCK if lock else fcntl.F_UNLCK
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK if lock else fcntl.F_UNLCK, byte))
+
+    def _is_held(descriptor: int, byte: int) -> bool:
+        # Asked without taking it: a look must not keep a new owner from its byte.
+        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK, byte))
+        return bool(struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK)
+
+    def _flock(kind: int, byte: int) -> bytes:
         # struct flock: type, whence, start, length, pid (0 for open-file-description locks), padding
-        flock = struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0)
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, flock)
+        return struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0)
 
 else:
     import fcntl
@@ -114,3 +118,16 @@ else:
     def _set(descriptor: int, byte: int, *, lock: bool) -> None:
         kind = fcntl.LOCK_EX | fcntl.LOCK_NB if lock else fcntl.LOCK_UN
         fcntl.lockf(descriptor, kind, 1, byte, os.SEEK_SET)
+
+
+if sys.platform != "linux":
+
+    def _is_held(descriptor: int, byte: int) -> bool:
+        try:
+            _set(descriptor, byte, lock=True)
+        except OSError as error:
+            if error.errno in _BUSY:
+                return True
+            raise
+        _set(descriptor, byte, lock=False)
+        return False

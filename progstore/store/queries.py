@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, case, exists, func, select, tuple_
 
 from progstore import clean
 from progstore.store.filters import Conditions, Cursor, session_conditions, task_conditions
@@ -104,23 +104,14 @@ def figures(connection: Connection, session_ids: Collection[int], now: float) ->
     """What status and percent of these sessions are derived from; a session without tasks is left out."""
     if not session_ids:
         return {}
-    newest = _newest_attempts(session_ids)
-    is_root = tasks.c.parent_id.is_(None)
-    is_drawn = tasks.c.simulate_since.is_not(None) & (tasks.c.status != "complete")
-    counted = newest.add_columns(
-        tasks.c.session_id,
-        tasks.c.status,
-        func.count().label("number"),
-        func.sum(case((is_root, 1), else_=0)).label("roots"),
-        func.sum(case((is_root & ~is_drawn, _said_percent()), else_=0.0)).label("percents"),
-    ).group_by(tasks.c.session_id, tasks.c.status)
+    asked = {"session_ids": list(session_ids)}
     found: dict[int, Figures] = {}
-    for row in connection.execute(counted):
+    for row in connection.execute(_COUNTED, asked):
         before = found.get(row.session_id, Figures({}, 0, 0.0))
         found[row.session_id] = Figures(
             {**before.counts, row.status: row.number}, before.roots + row.roots, before.percents + row.percents
         )
-    for row in connection.execute(newest.add_columns(*tasks.c).where(is_root, is_drawn)):
+    for row in connection.execute(_DRAWN, asked):
         before = found[row.session_id]
         percent, _, _ = percent_of(row, now)
         found[row.session_id] = before._replace(percents=before.percents + (percent or 0.0))
@@ -185,26 +176,6 @@ def _search(connection: Connection, table: Table, conditions: Conditions, cursor
     return Rows(rows, str(Cursor(None, bottom + 1)) if has_older else None)
 
 
-def _newest_attempts(session_ids: Collection[int]) -> Select[Any]:
-    later = tasks.alias("later")
-    return (
-        select()
-        .select_from(tasks)
-        .where(
-            tasks.c.session_id.in_(session_ids),
-            ~exists(
-                select(later.c.id)
-                .where(
-                    later.c.session_id == tasks.c.session_id,
-                    later.c.key == tasks.c.key,
-                    later.c.attempt > tasks.c.attempt,
-                )
-                .correlate(tasks)
-            ),
-        )
-    )
-
-
 def _said_percent() -> ColumnElement[float]:
     """The percent of what is not drawn from the clock, as `rows.percent_of` has it; 0 where it is unknown."""
     counted = 100.0 * tasks.c.done / tasks.c.total
@@ -218,3 +189,34 @@ def _said_percent() -> ColumnElement[float]:
 
 def _capped(percent: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((percent > 100.0, 100.0), (percent < 0.0, 0.0), else_=percent)
+
+
+# The figures of many sessions are read at each look, so these two are put together once.
+
+_later = tasks.alias("later")
+_NEWEST_ATTEMPTS = (
+    select()
+    .select_from(tasks)
+    .where(
+        tasks.c.session_id.in_(bindparam("session_ids", expanding=True)),
+        ~exists(
+            select(_later.c.id)
+            .where(
+                _later.c.session_id == tasks.c.session_id,
+                _later.c.key == tasks.c.key,
+                _later.c.attempt > tasks.c.attempt,
+            )
+            .correlate(tasks)
+        ),
+    )
+)
+_IS_ROOT = tasks.c.parent_id.is_(None)
+_IS_DRAWN = tasks.c.simulate_since.is_not(None) & (tasks.c.status != "complete")
+_COUNTED = _NEWEST_ATTEMPTS.add_columns(
+    tasks.c.session_id,
+    tasks.c.status,
+    func.count().label("number"),
+    func.sum(case((_IS_ROOT, 1), else_=0)).label("roots"),
+    func.sum(case((_IS_ROOT & ~_IS_DRAWN, _said_percent()), else_=0.0)).label("percents"),
+).group_by(tasks.c.session_id, tasks.c.status)
+_DRAWN = _NEWEST_ATTEMPTS.add_columns(*tasks.c).where(_IS_ROOT, _IS_DRAWN)

@@ -215,14 +215,11 @@ def _rate(row: Row[Any], status: Status, curve: tuple[Point, ...]) -> float | No
 
 
 def _curve(text: str | None) -> tuple[Point, ...]:
-    points: Any = from_json(text) if text else None
-    if not isinstance(points, list):
+    points: Any = from_json(text) if text else ()
+    try:
+        return tuple([(at + 0.0, done + 0.0) for at, done in points])
+    except (TypeError, ValueError):  # some other program wrote it, and wrongly
         return ()
-    return tuple((float(each[0]), float(each[1])) for each in points if _is_point(each))
-
-
-def _is_point(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(isinstance(each, int | float) for each in value)
 
 
 def _at_item(verdict: Verdict, row: Row[Any]) -> Verdict:

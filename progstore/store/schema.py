@@ -45,7 +45,7 @@ def versions(connection: Connection) -> Versions:
         if names:
             raise StoreError("this SQLite database belongs to another program; choose a file of its own for progstore")
         return Versions(None, FORMAT, FORMAT, "")
-    info = {key: value for key, value in connection.exec_driver_sql("SELECT key, value FROM store_info")}
+    info: dict[str, str] = dict(connection.exec_driver_sql("SELECT key, value FROM store_info").all())
     revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     return Versions(revision, int(info["min_reader"]), int(info["min_writer"]), info["created_by"])
 

@@ -100,9 +100,10 @@ sessions = Table(
     CheckConstraint(_in("kind", KINDS), name="kind"),
     CheckConstraint(_in("end_status", TERMINAL), name="end_status"),
     Index("ix_sessions_history", "started_at", "id"),
-    Index("ix_sessions_host", "host", "id"),
+    Index("ix_sessions_host", "host", "started_at", "id"),
     Index("ix_sessions_name", "name", "started_at", "id"),
     Index("ix_sessions_process", "process_id"),
+    Index("ix_sessions_unusual", "end_status", "started_at", "id", sqlite_where=text("end_status <> 'complete'")),
     Index("ix_sessions_live", "id", sqlite_where=text("ended_at IS NULL")),
     sqlite_autoincrement=True,
 )
@@ -161,6 +162,10 @@ tasks = Table(
     ),
     Index("ix_tasks_names", "session_name", "name", "status", "duration"),
     Index("ix_tasks_history", "started_at", "id"),
+    # The newest of one session name, of one task name, of one history: a page in order, however many there are.
+    Index("ix_tasks_session_name", "session_name", "started_at", "id"),
+    Index("ix_tasks_name", "name", "started_at", "id"),
+    Index("ix_tasks_runs", "session_name", "name", "started_at", "id"),
     Index(
         "ix_tasks_parent",
         "parent_id",

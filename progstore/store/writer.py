@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Final
 
 from sqlalchemy import Connection, Engine
@@ -18,6 +19,8 @@ from progstore.store.batch import Applied, Batch, ProcessRow, TaskIdentity
 from progstore.store.checkpoint import WARN_AT, checkpoint_if_due
 from progstore.store.engine import Location, locate, writer_engine
 from progstore.store.lockfile import LockFile, owner_byte
+from progstore.store.settle import settle
+from progstore.store.watch import Watch
 
 SYNC_EVERY: Final = 5.0
 """Seconds after which a tick is made to survive a power cut, too."""
@@ -37,6 +40,7 @@ class StoreWriter:
         self._files: tuple[object, object] = (None, None)
         self._last_sync = 0.0
         self._long_log = False
+        self._settled = False
         self._ids = writes.Ids()
 
     @property
@@ -76,10 +80,18 @@ class StoreWriter:
             schema.prepare(self._connection, location)
             self._publish(self._connection, process)
             self._files = (file, _inode(location.wal))
+            self._settle(self._connection)
             self._check_files()
         except BaseException:
             self.close()
             raise
+
+    def _settle(self, connection: Connection) -> None:
+        """Readers only conclude that others are lost; a writer that arrives writes it down, for SQL to see."""
+        if not self._settled:
+            with closing(Watch(self.location)) as watch, connection.begin():
+                settle(connection, watch)
+            self._settled = True
 
     def commit(self, process: ProcessRow, build: Build, *, durable: bool) -> Applied:
         """Write what `build` gathers inside the transaction.

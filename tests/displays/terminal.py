@@ -32,7 +32,7 @@ def until(text):
         _written.clear()
 
 """
-TOKENS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\r\n\x1b]+")
+PARTS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\r\n\x1b]+")
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,18 @@ def screen_after(written: str) -> list[str]:
     """The lines of a screen on which this was written: carriage returns, new lines and cursor up are obeyed."""
     lines: list[str] = [""]
     row = column = 0
-    for token in TOKENS.findall(written):
-        if token == "\r":
+    for part in PARTS.findall(written):
+        if part == "\r":
             column = 0
-        elif token == "\n":
+        elif part == "\n":
             row += 1
             lines += [""] * (row + 1 - len(lines))
-        elif token == "\x1b[A":
+        elif part == "\x1b[A":
             row = max(0, row - 1)
-        elif not token.startswith("\x1b"):
+        elif not part.startswith("\x1b"):
             line = lines[row].ljust(column)
-            lines[row] = line[:column] + token + line[column + len(token) :]
-            column += len(token)
+            lines[row] = line[:column] + part + line[column + len(part) :]
+            column += len(part)
     return [line.rstrip() for line in lines]
 
 

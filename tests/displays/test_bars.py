@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import io
+import sys
+
+import pytest
+
+import progstore
+from progstore.displays.bars import Bars
 from tests.displays.terminal import on_terminal
 
 
@@ -139,7 +147,7 @@ def test_a_percent_is_drawn_without_counts() -> None:
 
 
 def test_a_simulation_moves_by_the_clock() -> None:
-    """It has words of its own where the job says nothing, and is full when the task completes."""
+    """A tilde says that it is a guess, words of its own stand where the job says nothing, and completion fills it."""
     shown = on_terminal("""
         import progstore
         with progstore.track(name="Call") as task:
@@ -147,6 +155,7 @@ def test_a_simulation_moves_by_the_clock() -> None:
             until("Analyzing...")
     """)
     assert shown.code == 0
+    assert "Call: ~4" in shown.written
     assert shown.screen[0].startswith("Call: 100%|")
 
 
@@ -241,6 +250,21 @@ def test_a_bar_of_tqdms_own_has_a_line_of_its_own() -> None:
     assert "\n\rTheirs:" in shown.written
     assert shown.screen[0].startswith("Ours: 100%")
     assert shown.screen[1:] == [""]
+
+
+def test_bars_that_are_let_go_of_draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar of tqdm's own draws its last line then; in a forked child that would be the parent's bar."""
+    paper = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", paper)
+    task = progstore.track(name="Load", total=3, bar=False, record=False)
+    bars = Bars()
+    bars.open(task.state)
+    bars.draw(task.state)
+    drawn = paper.getvalue()
+    assert "Load:   0%|" in drawn
+    del bars
+    gc.collect()
+    assert paper.getvalue() == drawn
 
 
 def test_no_bar_is_drawn_where_it_is_switched_off() -> None:

@@ -31,7 +31,8 @@ def test_there_is_a_line_per_ten_percent(caplog: pytest.LogCaptureFixture) -> No
     for _ in range(1000):
         load.update(1)
         display.draw(load.state)
-    assert [message.split(",")[0] for message in said(caplog)] == [f"Load: {percent} %" for percent in range(10, 101, 10)]
+    percents = [f"Load: {percent} %" for percent in range(10, 101, 10)]
+    assert [message.split(",")[0] for message in said(caplog)] == percents
     assert ", 300 of 1,000 row, about " in said(caplog)[2]
 
 
@@ -67,6 +68,17 @@ def test_a_percent_that_was_said_stands_for_the_counts(caplog: pytest.LogCapture
     load.report(41.9, "half way")
     display.draw(load.state)
     assert said(caplog) == ["Load: 41 %, half way"]
+
+
+def test_a_simulated_percent_is_called_so(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody counted it."""
+    caplog.set_level(logging.INFO, logger="progstore")
+    display, load = Lines(), task()
+    display.open(load.state)
+    load.report(50)
+    load.simulate(until=50)
+    display.draw(load.state)
+    assert said(caplog) == ["Load: about 50 %, Analyzing..."]
 
 
 def test_a_job_off_a_terminal_logs_lines_and_draws_nothing(run_program: Callable[..., str]) -> None:

@@ -74,7 +74,7 @@ def test_threads_that_record_do_not_disturb_a_fork(run_program: RunProgram, ask:
     """Other threads begin and end tasks all the time while one thread forks."""
     run_program(
         """
-        import os, threading, progstore
+        import os, threading, time, progstore
 
         over = threading.Event()
 
@@ -83,9 +83,11 @@ def test_threads_that_record_do_not_disturb_a_fork(run_program: RunProgram, ask:
             while not over.is_set():
                 for _ in progstore.track([1], name):
                     count += 1
+                time.sleep(0.002)
             counts[name] = count
 
         counts = {}
+        progstore.track  # imported by now: Python's import locks do not outlive a fork in which a thread holds one
         with progstore.session("mixed"):
             threads = [threading.Thread(target=busy, args=(f"thread {number}",)) for number in range(2)]
             for thread in threads:

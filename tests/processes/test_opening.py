@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROUNDS, CROWD = 20, 32
+ROUNDS, ROUNDS_SOAK, CROWD = 8, 20, 32
 
 OPENING = """
     import os, sys
@@ -38,14 +38,15 @@ OPENING = """
 
 
 def test_a_crowd_opens_a_new_store_at_once_and_finds_one_schema(
-    program: Callable[..., Any], tmp_path: Path
+    program: Callable[..., Any], tmp_path: Path, soak: bool
 ) -> None:
     """Every process of the crowd finds its row there; one that had to wait for long may say so, and nothing else."""
-    process = program(OPENING, str(tmp_path), str(ROUNDS), str(CROWD))
+    rounds = ROUNDS_SOAK if soak else ROUNDS
+    process = program(OPENING, str(tmp_path), str(rounds), str(CROWD))
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert all("another process holds it" in line for line in errors.splitlines()), errors
-    for number in range(ROUNDS):
+    for number in range(rounds):
         connection = sqlite3.connect(tmp_path / f"{number}.db")
         told = connection.execute("SELECT count(*), count(DISTINCT name), sum(done), min(status) FROM tasks").fetchone()
         assert told == (CROWD, CROWD, 3 * CROWD, "complete")

@@ -186,6 +186,20 @@ def test_many_sessions_go_in_many_steps(filled: Filled, store: Store) -> None:
     assert os.stat(filled.location.path).st_size < 0.3 * size
 
 
+def test_a_session_of_very_many_tasks_goes_in_many_steps_too(
+    filled: Filled, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One session must not make writers wait for as long as all of its tasks take."""
+    monkeypatch.setattr(removal, "AT_ONCE", (5, 50))
+    with filled.together():
+        session = filled.session()
+        parent = filled.task(session)
+        for _ in range(300):
+            filled.event(session, filled.task(session, parent_id=parent))
+    assert numbers(store.delete(sessions=[session])) == (1, 301, 300)
+    assert store.check()["rows"] == {"processes": 0, "sessions": 0, "tasks": 0, "events": 0, "metadata": 0}
+
+
 def test_deleting_names_what_it_removes(filled: Filled, store: Store) -> None:
     """Sessions with all of theirs, tasks with what is nested in them; twice named is once removed."""
     first, second = aged(filled, 1), aged(filled, 1)
@@ -250,7 +264,7 @@ def test_a_child_in_another_session_outlives_its_parent(filled: Filled, store: S
 
 
 def test_what_came_to_life_since_it_was_chosen_stays(filled: Filled) -> None:
-    """Each transaction looks again: a lost owner may have returned, a task may have been taken over."""
+    """Each transaction looks again: a task may have been taken over, and then all of its session stays."""
     dead = filled.dead_process(lost_at=5.0)
     session = filled.session(status=None, process_id=dead)
     taken = filled.task(session, status="running", process_id=dead)
@@ -258,10 +272,13 @@ def test_what_came_to_life_since_it_was_chosen_stays(filled: Filled) -> None:
     filled.event(session, taken)
     filled.event(session, ended)
     filled.meta(session, taken, a=1)
+    closed = filled.session(status=None, process_id=dead)
     filled.change(tables.tasks, taken, process_id=filled.process())
     with Cleaner(filled.location) as cleaner:
-        removed = removal.remove(cleaner, Reader(filled.location), [session], [])
-    assert removed == (0, 1, 1)
+        reader = Reader(filled.location)
+        assert removal.remove(cleaner, reader, [session, closed], []) == (1, 0, 0)
+        assert removal.remove(cleaner, reader, [], [taken, ended]) == (0, 1, 1)
+        reader.close()
     with Store(filled.location.path) as store:
         (task,) = store.session(session).tasks
         assert (task.id, task.meta, len(store.events())) == (taken, {"a": 1}, 1)

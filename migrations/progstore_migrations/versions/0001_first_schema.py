@@ -99,7 +99,7 @@ def _create_sessions() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_sessions_history"), "sessions", ["started_at", "id"])
-    op.create_index(op.f("ix_sessions_host"), "sessions", ["host", "id"])
+    op.create_index(op.f("ix_sessions_host"), "sessions", ["host", "started_at", "id"])
     op.create_index(
         op.f("ix_sessions_live"),
         "sessions",
@@ -108,6 +108,12 @@ def _create_sessions() -> None:
     )
     op.create_index(op.f("ix_sessions_name"), "sessions", ["name", "started_at", "id"])
     op.create_index(op.f("ix_sessions_process"), "sessions", ["process_id"])
+    op.create_index(
+        op.f("ix_sessions_unusual"),
+        "sessions",
+        ["end_status", "started_at", "id"],
+        sqlite_where=sa.text("end_status <> 'complete'"),
+    )
 
 
 def _create_tasks() -> None:
@@ -157,6 +163,9 @@ def _create_tasks() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_tasks_history"), "tasks", ["started_at", "id"])
+    op.create_index(op.f("ix_tasks_session_name"), "tasks", ["session_name", "started_at", "id"])
+    op.create_index(op.f("ix_tasks_name"), "tasks", ["name", "started_at", "id"])
+    op.create_index(op.f("ix_tasks_runs"), "tasks", ["session_name", "name", "started_at", "id"])
     op.create_index(
         op.f("ix_tasks_live"),
         "tasks",

@@ -1,0 +1,65 @@
+"""Which display draws: one of ours or of a package, by its name, or what suits where nobody chose."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from progstore.displays import Display, Shown
+
+GROUP: Final = "progstore.displays"
+"""The entry-point group of displays."""
+BAR: Final = "tqdm"
+LINES: Final = "log"
+AUTO: Final = "auto"
+
+
+def is_nested(subject: Shown) -> bool:
+    """Whether a task around it is shown too."""
+    around = subject.parent
+    while around is not None:
+        if around.display is not None:
+            return True
+        around = around.parent
+    return False
+
+
+def automatic() -> str:
+    """The display where nobody chose one: bars on a terminal, log lines elsewhere."""
+    try:
+        return BAR if sys.stderr.isatty() else LINES
+    except Exception:  # noqa: BLE001  # what stands in for stderr may be None, closed, or have no such method
+        return LINES
+
+
+def load(name: str) -> Display | None:
+    """A new display of that name; None, with a warning, where there is none."""
+    if name == BAR:
+        from progstore.displays.bars import Bars
+
+        return Bars()
+    if name == LINES:
+        from progstore.displays.lines import Lines
+
+        return Lines()
+    from importlib.metadata import entry_points
+
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    if name in points:
+        made: Display = points[name].load()()
+        return made
+    known = ", ".join(sorted({BAR, LINES, *points}))
+    warn("no display %r is installed, going on with 'auto'; there are: %s", name, known)
+    return None
+
+
+def warn(message: str, *details: object) -> None:
+    """Say what went wrong with a display. Where not even stderr can be written, there is no place to say it."""
+    import logging  # only trouble pays for it
+    from contextlib import suppress
+
+    with suppress(Exception):
+        logging.getLogger("progstore").warning(message, *details)
