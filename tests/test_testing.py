@@ -21,9 +21,24 @@ def run_users_tests(tmp_path: Path) -> RunTests:
         (tmp_path / "test_users.py").write_text("import os, subprocess, sys, progstore\n" + source, encoding="utf-8")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PROGSTORE_"))}
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:playwright", "test_users.py"],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "progstore.testing",
+                "test_users.py",
+            ],
             cwd=tmp_path,
-            env={**kept, "PROGSTORE_URL": str(tmp_path / "users.db"), **environment},
+            env={
+                **kept,
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # only for speed: there are many plugins in this environment
+                "PROGSTORE_URL": str(tmp_path / "users.db"),
+                **environment,
+            },
             capture_output=True,
             text=True,
             check=False,

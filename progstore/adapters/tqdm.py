@@ -100,7 +100,8 @@ class tqdm(std.tqdm, Generic[Item]):  # type: ignore[type-arg]  # noqa: N801  # 
         task = self._task
         if task is None:
             return super().__iter__()
-        if task.state.looped or task.state.ended_at is not None:
+        again = task.state.looped or task.state.ended_at is not None
+        if again:
             self._end(task)
             task = self._begin_again(task)
         state = task.state
@@ -111,7 +112,7 @@ class tqdm(std.tqdm, Generic[Item]):  # type: ignore[type-arg]  # noqa: N801  # 
         state.looped = self._is_looping = True
         context.enter(state)
         if not by_steps:
-            self._start = 0 if state.attempt > 1 else number(self.n, 0)
+            self._start = 0 if again else number(self.n, 0)
             self._loop = loop
             if not self.disable:
                 del self.n  # __getattr__ has it, exactly, as long as the loop runs
@@ -222,7 +223,7 @@ class tqdm(std.tqdm, Generic[Item]):  # type: ignore[type-arg]  # noqa: N801  # 
     def _loop_ends(self, *, exhausted: bool) -> None:
         if self._task is not None:
             self._task.state.stop_counting(exhausted=exhausted)
-            if self._loop is not None and not self._is_silent and not self.disable:
+            if self._loop is not None and ("n" not in self.__dict__ or not self.disable):
                 self.n = self._task.state.counted
         self._loop = None
         self._is_looping = False

@@ -143,7 +143,7 @@ class _Note:
     @property
     def is_settled(self) -> bool:
         """Whether nothing becomes of it before somebody begins or ends it, and says so."""
-        return self._look.ended_at is not None or (isinstance(self._look, _TaskLook) and self._look.status == "pending")
+        return self._look.rests if isinstance(self._look, _TaskLook) else self._look.ended_at is not None
 
     def keep(self) -> None:
         self.record.written = self._look
@@ -180,9 +180,10 @@ def identity(task: TaskState) -> TaskIdentity:
     return (task.session.uid, task.key, task.attempt)
 
 
-def end_is_written(session: SessionState) -> bool:
-    """Whether the session's end is on disk."""
-    return isinstance(session.written, _SessionLook) and session.written.ended_at is not None
+def is_settled(task: TaskState) -> bool:
+    """Whether all of it is on disk, and nothing becomes of it before somebody begins or ends it and says so."""
+    look = _look_at_task(task)
+    return look == task.written and look.rests and not task.events and not task.meta_dirty
 
 
 def forget_written(record: Record) -> None:
@@ -223,6 +224,11 @@ class _TaskLook(NamedTuple):
     message: str
     simulate_since: float | None
     simulate_until: float | None
+
+    @property
+    def rests(self) -> bool:
+        """Whether it has ended, or waits to be begun."""
+        return self.ended_at is not None or self.status == "pending"
 
 
 def _look_at_session(session: SessionState) -> _SessionLook:

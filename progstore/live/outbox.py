@@ -12,8 +12,8 @@ import random
 import time
 from typing import Final
 
-from progstore.config import DEFAULT_INTERVAL
-from progstore.live.gather import Draft, end_is_written, forget_written, identity, report, session_news
+from progstore import config
+from progstore.live.gather import Draft, forget_written, identity, is_settled, report, session_news
 from progstore.live.process import process_row
 from progstore.live.state import SessionState, TaskState
 from progstore.owner import HEARTBEAT
@@ -40,7 +40,7 @@ class Outbox:
 
     def __init__(self, url: str | None) -> None:
         self._writer = StoreWriter(url)
-        self._process = process_row(DEFAULT_INTERVAL)
+        self._process = process_row(config.setting("interval"))
         self._sessions: dict[str, SessionState] = {}
         self._tasks: dict[int, TaskState] = {}
         self._dropped = 0
@@ -63,6 +63,8 @@ class Outbox:
 
     def add_task(self, task: TaskState) -> None:
         """Look at this task at each tick until its end is written."""
+        if is_settled(task):
+            return  # a tick that came before this note of its end has written it
         self._tasks[id(task)] = task
         if task.record:
             self._sessions.setdefault(task.session.uid, task.session)
@@ -106,6 +108,15 @@ class Outbox:
             return False
         self._is_behind = False
         return True
+
+    def admit_loss(self) -> None:
+        """The process ends: say that its last state could not be written, unless it was warned of a fault already."""
+        if self._is_behind and not self._warned:
+            log.warning(
+                "progstore could not write to %s before this process ended: another process holds it; what was done "
+                "last is not recorded",
+                self._writer.name,
+            )
 
     def close(self) -> None:
         """Give the connection back; a process that is over gives its lock back too."""
@@ -180,7 +191,7 @@ class Outbox:
         in_use = {task.session.uid for task in self._tasks.values()}
         for session in list(self._sessions.values()):
             waits = session.joined or session.kind == "declared"
-            if session.uid in in_use or not (waits or end_is_written(session)):
+            if session.uid in in_use or (session.is_open and not waits):
                 continue
             # In this order, so that whoever says something of it meanwhile is either seen here or brings it back.
             session.watched = False
@@ -210,6 +221,7 @@ class Outbox:
 
     def _forget(self, task: TaskState) -> None:
         """Its end is written, or it is another process's now."""
+        report(task)  # it may have ended since the last report
         self._tasks.pop(id(task), None)
         self._dropped += task.events_dropped
         self._writer.forget_task(identity(task))

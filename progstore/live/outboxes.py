@@ -38,13 +38,20 @@ class Outboxes:
         """The tasks whose end is not yet written."""
         return [task for outbox in list(self._by_store.values()) for task in outbox.watched()]
 
-    def pace(self, longest: float) -> float:
+    def pace(self) -> float:
         """Seconds from one tick to the next when nothing begins or ends."""
-        return min((outbox.pace() for outbox in self._by_store.values()), default=longest)
+        from progstore.owner import HEARTBEAT  # in the recorder's thread, which has more to import
+
+        return min((outbox.pace() for outbox in self._by_store.values()), default=HEARTBEAT)
 
     def write(self, *, hurry: bool, end_reason: str | None) -> list[Outbox]:
         """Write all that changed; returns those outboxes in which something is left unwritten."""
         return [outbox for outbox in self._by_store.values() if not outbox.write(hurry=hurry, end_reason=end_reason)]
+
+    def admit_loss(self) -> None:
+        """The process ends: say what could not be written, where nothing was said of it yet."""
+        for outbox in self._by_store.values():
+            outbox.admit_loss()
 
     def close(self) -> None:
         """Give the connections back."""

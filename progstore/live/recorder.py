@@ -91,9 +91,8 @@ class Recorder:
         """
         if not self._has_work():
             return not self._has_refused
-        if threading.current_thread() is self._thread:  # a task that the garbage collector ends in there
-            return False
-        if not self._will_tick():
+        # In the recorder's own thread it is a task that the garbage collector ends there.
+        if threading.current_thread() is self._thread or not self._will_tick():
             return False
         flush = Flush(timeout)
         self._flushes.append(flush)
@@ -121,7 +120,8 @@ class Recorder:
             thread = self._thread
         if thread is None:
             return True
-        if thread.ident is None:  # a signal handler came just when this thread was about to start it
+        # A signal handler came just when this thread was about to start it, or a logging handler forks within it.
+        if thread.ident in (None, threading.get_ident()):
             return False
         self._bell.ring()
         self._has_imported.wait(import_patience)
@@ -151,12 +151,14 @@ class Recorder:
 
     def close_process(self, reason: str) -> None:
         """The process ends, for this reason: write the last state, waiting at most EXIT_PATIENCE seconds."""
-        if not self._has_work():
+        if self._end_reason is not None or not self._has_work():
             return
+        will_tick = self._will_tick()
         self._end_reason = reason
-        if self._will_tick():
+        if will_tick:
             self._has_imported.wait(IMPORT_PATIENCE)
-            self.flush(EXIT_PATIENCE, at_once=True)
+            if not self.flush(EXIT_PATIENCE, at_once=True):
+                self._outboxes.admit_loss()
             self.stop(GROUPING)
         elif not self._barred:
             # So late that no thread can be started any more.
@@ -180,7 +182,7 @@ class Recorder:
         """Whether what is asked of the thread now will be done: it is there, or comes back after a fork."""
         with self._lock:
             self._restart()
-            return self._thread is not None or self._stops > 0
+            return self._thread is not None or (self._stops > 0 and self._end_reason is None)
 
     def _restart(self) -> None:
         if self._thread is None and self._has_work():
@@ -246,23 +248,14 @@ class Recorder:
                 self._restart()
 
     def _wait(self) -> bool:
-        """Until the next tick is due: soon after a start, an end or a flush, else after the interval or a heartbeat.
-        False when the thread shall end.
-        """
+        """Until the next tick is due; False when the thread shall end."""
         while not self._stops:
-            pause = GROUPING if self._urgent or self._flushes else self._pace()
-            if self._is_at_once:
-                return True
+            pause = GROUPING if self._urgent or self._flushes else self._outboxes.pace()
             remaining = self._last_tick + pause - time.monotonic()
-            if remaining <= 0:
+            if remaining <= 0 or self._is_at_once:
                 return True
             self._bell.wait(remaining)
         return False
-
-    def _pace(self) -> float:
-        from progstore.owner import HEARTBEAT
-
-        return self._outboxes.pace(HEARTBEAT)
 
     def _tick(self) -> None:
         self._urgent = self._is_at_once = False

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Final
 
 from sqlalchemy import Connection, Engine
@@ -74,6 +74,7 @@ class StoreWriter:
         statements.compile_all()
         schema.create_file(location)
         file = _inode(location.path)
+        self._drop_stale_log(file)
         self._engine = writer_engine(location)
         try:
             self._connection = self._engine.connect()
@@ -85,6 +86,14 @@ class StoreWriter:
         except BaseException:
             self.close()
             raise
+
+    def _drop_stale_log(self, file: object) -> None:
+        """The log of a file that is no longer there would be played into the one that is there instead."""
+        last_file, last_log = self._files
+        if last_log is not None and file != last_file and _inode(self.location.wal) == last_log:
+            for leftover in (self.location.wal, self.location.path + "-shm"):
+                with suppress(FileNotFoundError):
+                    os.unlink(leftover)
 
     def _settle(self, connection: Connection) -> None:
         """Readers only conclude that others are lost; a writer that arrives writes it down, for SQL to see."""

@@ -212,9 +212,7 @@ def test_an_exception_that_is_caught_outside_the_loop_leaves_it_cancelled(
     assert (task.status, task.message, task.done) == ("cancelled", "left early", 5)
 
 
-def test_metadata_survives_updates_completion_and_a_restart(
-    store_path: Path, run_program: Callable[..., str]
-) -> None:
+def test_metadata_survives_updates_completion_and_a_restart(store_path: Path, run_program: Callable[..., str]) -> None:
     """It is said once; whoever reads later finds it."""
     meta: dict[str, Any] = {"model": "all-MiniLM"}
     with tqdm(total=3, desc="Embed", key="k", meta=meta, disable=True) as bar:

@@ -106,10 +106,10 @@ def test_running_are_never_more_than_the_workers(
     # Opening a pipe waits until the worker has opened it at the other end.
     with open(pipes[0], "w", encoding="ascii"), open(pipes[1], "w", encoding="ascii"):
         (task,) = recorded()
-        assert counts(task) == {"total": 6, "active": 2, "done": 0, "failed": 0, "cancelled": 0}
     for pipe in pipes[2:]:
         open(pipe, "w", encoding="ascii").close()
     assert list(results) == [""] * 6
+    assert counts(task) == {"total": 6, "active": 2, "done": 0, "failed": 0, "cancelled": 0}
 
 
 def test_a_callback_that_comes_late_is_counted(recorded: Recorded) -> None:

@@ -213,9 +213,7 @@ def test_a_loop_that_ends_before_its_total_is_complete(recorded: Recorded, paper
 
 
 @pytest.mark.parametrize("settings", [{}, {"mininterval": 0}, {"disable": True}])
-def test_an_exception_in_a_block_is_the_tasks(
-    settings: dict[str, Any], recorded: Recorded, paper: io.StringIO
-) -> None:
+def test_an_exception_in_a_block_is_the_tasks(settings: dict[str, Any], recorded: Recorded, paper: io.StringIO) -> None:
     """With its text, at the item that was worked on."""
 
     def work() -> None:
@@ -262,6 +260,27 @@ def test_initial_counts_as_done(recorded: Recorded, paper: io.StringIO) -> None:
     with tqdm(total=10, initial=6, desc="Rest by hand", file=paper) as bar:
         bar.update(4)
     assert [(task.done, task.total, task.status) for task in recorded()] == [(10, 10, "complete")] * 2
+
+
+def test_initial_counts_in_a_later_attempt_too(recorded: Recorded, paper: io.StringIO) -> None:
+    """Another start under the same key is in the store already."""
+    for _ in range(2):
+        bar = tqdm(range(6, 10), initial=6, total=10, key="k", file=paper)
+        recorded()
+        list(bar)
+    assert [(task.attempt, task.done) for task in recorded()] == [(1, 10), (2, 10)]
+
+
+def test_a_bar_may_be_closed_within_its_loop(recorded: Recorded, paper: io.StringIO) -> None:
+    """The loop goes on to count, and knows its `n` afterwards."""
+    bar = tqdm(range(5), desc="Closed", file=paper)
+    for item in bar:
+        if item == 2:
+            bar.close()
+    assert bar.n == 5
+    (task,) = recorded()
+    assert (task.status, task.done) == ("complete", 5)
+    assert "2/5" in paper.getvalue()
 
 
 def test_description_and_postfix_are_the_message(recorded: Recorded, paper: io.StringIO) -> None:

@@ -1,20 +1,131 @@
-"""What the tests with broken stores share: asking the store from outside, and waiting for what must come."""
+"""What the tests with broken stores share: a job that is told what to do, a small disk, and asking and waiting."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import pytest
 
+import progstore
+
 Answer = TypeVar("Answer")
 
 PATIENCE = 30.0
 """Seconds after which what has not come will not come."""
+DISK = 700_000
+"""Bytes of the small disk: enough for an empty store and its log, and for little more."""
+
+JOB = """
+    import contextvars, json, logging, resource, sys, time
+    import progstore
+
+    class Heard(logging.Handler):
+        def __init__(self):
+            super().__init__()
+            self.said = []
+
+        def emit(self, record):
+            self.said.append([record.levelname, record.getMessage()])
+
+    class Job:
+        '''What the test may ask for; each answer says what came of it.'''
+
+        def begin(self):
+            self.loop = iter(progstore.track(range(10**9), "job"))
+            next(self.loop)
+
+        def begin_inner(self):
+            self.inner = iter(progstore.track(range(10), "inner"))
+            next(self.inner), next(self.inner)
+
+        def steps(self, count):
+            began = time.perf_counter()
+            for _ in range(count):
+                next(self.loop)
+            return time.perf_counter() - began
+
+        def short_loops(self, count, pause):
+            began = time.perf_counter()
+            for number in range(count):
+                contextvars.Context().run(self.short_loop)
+                time.sleep(pause)
+            return time.perf_counter() - began - count * pause
+
+        def short_loop(self):
+            for _ in progstore.track([1, 2, 3], "short"):
+                pass
+
+        def big_message(self, size):
+            progstore.current().message("x" * size)
+            progstore.current()["big"] = "x" * size
+
+        def flush(self, seconds):
+            return progstore.flush(seconds)
+
+        def heard(self):
+            return heard.said
+
+        def limit_file_size(self, size):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    heard = Heard()
+    logging.getLogger("progstore").addHandler(heard)
+    logging.getLogger("progstore").setLevel(logging.INFO)
+    progstore.configure(interval=0.05)
+    job = Job()
+    for line in sys.stdin:
+        method, *arguments = json.loads(line)
+        print(json.dumps(getattr(job, method)(*arguments)), flush=True)
+"""
+
+
+class Job:
+    """A process with a running loop, told over its input how to go on."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def __call__(self, method: str, *arguments: object) -> Any:
+        """What came of it in the job; fails where the job has failed."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps([method, *arguments]) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate()[1]
+        return json.loads(line)
+
+    def warnings(self) -> list[str]:
+        """What the user was warned of."""
+        return [message for level, message in self("heard") if level != "INFO"]
+
+    def notes(self) -> list[str]:
+        """What the user was told without a warning."""
+        return [message for level, message in self("heard") if level == "INFO"]
+
+    def end(self) -> tuple[int | None, str]:
+        """Let the job end by itself; its exit code and what it left on the terminal."""
+        _, errors = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, errors
+
+
+@pytest.fixture
+def start_job(program: Callable[..., subprocess.Popen[str]]) -> Callable[..., Job]:
+    """Starts a job on a store, by default this test's, and begins its loop."""
+
+    def start(**environment: str) -> Job:
+        job = Job(program(JOB, **environment))
+        job("begin")
+        return job
+
+    return start
 
 
 @pytest.fixture
@@ -53,3 +164,28 @@ def until() -> Callable[..., Any]:
         return answer
 
     return until
+
+
+@pytest.fixture
+def recorded() -> Callable[[Path], tuple[str, float]]:
+    """How the job's loop stands in a store: its status and how far it is."""
+
+    def recorded(path: Path) -> tuple[str, float]:
+        with progstore.open_store(str(path)) as store:
+            (task,) = store.tasks(progstore.Filter(name="job"))
+        return str(task.status), task.done
+
+    return recorded
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own that is soon full; only where the tests may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["/bin/mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)

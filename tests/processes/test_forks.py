@@ -13,6 +13,7 @@ import progstore
 RunProgram = Callable[..., str]
 Ask = Callable[..., list[Any]]
 
+FORKS, FORKS_SOAK = 50, 150
 METHODS = ("fork", "spawn", "forkserver")
 IN_ONE_SESSION = "SELECT count(DISTINCT session_id), count(DISTINCT process_id) FROM tasks"
 
@@ -46,13 +47,14 @@ def test_a_child_forked_within_a_loop_records_for_itself_and_the_parent_goes_on(
     assert ask("SELECT end_reason FROM processes") == ["exit", "exit"]
 
 
-def test_150_forks_in_a_row_lose_nothing(run_program: RunProgram, ask: Ask) -> None:
+def test_many_forks_in_a_row_lose_nothing(run_program: RunProgram, ask: Ask, soak: bool) -> None:
     """Neither what the children record nor what the parent records between two forks."""
+    forks = FORKS_SOAK if soak else FORKS
     run_program(
         """
-        import os, progstore
+        import os, sys, progstore
 
-        for number in progstore.track(range(150), "parent"):
+        for number in progstore.track(range(int(sys.argv[1])), "parent"):
             for _ in progstore.track([number], f"before {number}"):
                 pass
             child = os.fork()
@@ -61,12 +63,13 @@ def test_150_forks_in_a_row_lose_nothing(run_program: RunProgram, ask: Ask) -> N
                     pass
                 os._exit(0 if progstore.flush(30) else 1)
             assert os.waitpid(child, 0)[1] == 0
-        """
+        """,
+        str(forks),
     )
-    assert ask("SELECT count(*) FROM tasks WHERE name LIKE 'child%' AND status = 'complete' AND done = 3") == [150]
-    assert ask("SELECT count(*) FROM tasks WHERE name LIKE 'before%' AND status = 'complete' AND done = 1") == [150]
-    assert ask("SELECT status, done FROM tasks WHERE name = 'parent'") == [("complete", 150.0)]
-    assert ask(IN_ONE_SESSION) == [(1, 151)]
+    assert ask("SELECT count(*) FROM tasks WHERE name LIKE 'child%' AND status = 'complete' AND done = 3") == [forks]
+    assert ask("SELECT count(*) FROM tasks WHERE name LIKE 'before%' AND status = 'complete' AND done = 1") == [forks]
+    assert ask("SELECT status, done FROM tasks WHERE name = 'parent'") == [("complete", forks)]
+    assert ask(IN_ONE_SESSION) == [(1, 1 + forks)]
     assert ask("PRAGMA integrity_check") == ["ok"]
 
 
@@ -193,7 +196,7 @@ def test_eight_forked_workers_that_start_at_once_make_eight_tasks(run_program: R
         """
     )
     assert ask("SELECT count(*), count(DISTINCT key) FROM tasks WHERE name = 'shard' AND done = 2") == [(8, 8)]
-    assert ask("SELECT key FROM tasks WHERE name = 'ranked' ORDER BY key") == [f"run-7:rank-{rank}" for rank in range(8)]
+    assert ask("SELECT min(key), max(key) FROM tasks WHERE name = 'ranked'") == [("run-7:rank-0", "run-7:rank-7")]
     # Each start under one key is an attempt of its own, where they are in one session.
     assert ask("SELECT count(*) FROM tasks WHERE key = 'same' AND status = 'complete'") == [8]
 
@@ -266,4 +269,5 @@ def test_a_forked_child_finds_the_name_and_the_store_of_the_session_it_was_forke
     with progstore.open_store(str(other)) as store:
         (session,) = store.sessions()
         (task,) = store.tasks()
-    assert (session.name, session.status, task.name, task.session_name) == ("elsewhere", "complete", "child", "elsewhere")
+    assert (session.name, session.status) == ("elsewhere", "complete")
+    assert (task.name, task.session_name) == ("child", "elsewhere")

@@ -17,7 +17,10 @@ OTHER = """
     import json, sys
     import progstore
 
-    session = progstore.Session.create({"a": "A", "b": "B"}) if sys.argv[1:] == [] else progstore.Session.get(sys.argv[1])
+    if len(sys.argv) > 1:
+        session = progstore.Session.get(sys.argv[1])
+    else:
+        session = progstore.Session.create({"a": "A", "b": "B"})
     for line in sys.stdin:
         method, *arguments = json.loads(line)
         answer = getattr(session, method)
