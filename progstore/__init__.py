@@ -1,5 +1,8 @@
 """Durable progress: wrap a loop in `progstore.track()`, and what ran, how far it came and how it ended is kept."""
 
+import os
+from _thread import RLock
+
 from progstore._version import __version__
 
 TYPE_CHECKING = False
@@ -120,13 +123,22 @@ __all__ = [
 ]
 
 
+# No fork while a thread is at it: the child would wait for ever for the import lock of a thread that it does not have.
+_importing = RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
+    )
+
+
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'progstore' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"progstore.{home}"), name)
+    with _importing:
+        value = getattr(import_module(f"progstore.{home}"), name)
     globals()[name] = value
     return value
 
