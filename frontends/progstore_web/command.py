@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import webbrowser
+from threading import Thread
 
 import click
 
@@ -88,8 +90,14 @@ def ui(
             if port not in (0, found):
                 click.echo(f"port {port} is taken, so it is {found}", err=True)
             where = address(host, found, root_path)
-            click.echo(f"progstore ui: {where}  (Ctrl-C ends it)")
             opens = not no_open and has_display()
-            serve(listener, store, access, root_path=root_path, browser_at=where if opens else None)
+
+            def ready() -> None:
+                click.echo(f"progstore ui: {where}  (Ctrl-C ends it)")
+                if opens:
+                    # A browser of the terminal stays until it is left: the pages are served meanwhile.
+                    Thread(target=webbrowser.open, args=(where,), daemon=True).start()
+
+            serve(listener, store, access, root_path=root_path, ready=ready)
     except KeyboardInterrupt:
         click.echo()  # Ctrl-C is how one ends a server, and no failure

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import socket
-import webbrowser
-from threading import Thread
+from collections.abc import Callable
 
 import uvicorn
 
@@ -16,8 +15,21 @@ PATIENCE = 1
 """Seconds that an answer which is under way may take when the server ends."""
 
 
-def serve(listener: socket.socket, store: Store, access: Access, *, root_path: str, browser_at: str | None) -> None:
-    """Serve on `listener`; `browser_at` is the address that a browser is opened with, None for no browser.
+class _Server(uvicorn.Server):
+    """A server that says when it answers; from then on Ctrl-C is its own to handle."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def serve(listener: socket.socket, store: Store, access: Access, *, root_path: str, ready: Callable[[], None]) -> None:
+    """Serve on `listener`; `ready` is called once pages are answered.
 
     Raises KeyboardInterrupt when Ctrl-C ended it.
     """
@@ -29,7 +41,4 @@ def serve(listener: socket.socket, store: Store, access: Access, *, root_path: s
         server_header=False,
         timeout_graceful_shutdown=PATIENCE,
     )
-    if browser_at is not None:
-        # The socket listens already: the browser waits the moment that the server still needs.
-        Thread(target=webbrowser.open, args=(browser_at,), daemon=True).start()
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config, ready).run(sockets=[listener])

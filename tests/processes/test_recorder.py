@@ -108,7 +108,7 @@ def test_a_signal_handler_may_interrupt_what_a_job_says_anywhere(program: Progra
     """The last state is written from within the handler, while the thread it interrupts is in the middle of saying
     something.
     """
-    for _ in range(4):
+    for _ in range(3):
         process = program(
             """
             import progstore
