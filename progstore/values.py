@@ -185,7 +185,8 @@ class Filter:
     """Which sessions or tasks are asked for; what is left out does not restrict.
 
     `text` is looked for in names and messages of the newest 100,000 rows. `since` and `until` bound `started_at`
-    (seconds UTC); `longer_than` and `shorter_than` bound the duration (seconds). `meta` pairs must be equal.
+    (seconds UTC); `active_since` asks for what had not ended before that time; `longer_than` and `shorter_than` bound
+    the duration (seconds). `meta` pairs must be equal. `roots` leaves out tasks that are nested in another.
     """
 
     text: str = ""
@@ -195,11 +196,13 @@ class Filter:
     host: str | None = None
     since: float | None = None
     until: float | None = None
+    active_since: float | None = None
     longer_than: float | None = None
     shorter_than: float | None = None
     meta: Mapping[str, str] = field(default_factory=dict)
     session_ids: tuple[int, ...] | None = None
     parent_id: int | None = None
+    roots: bool = False
     live: bool = False
 
 

@@ -1,4 +1,4 @@
-"""Who is let in: tokens, the cookie that stands for one, the names a request may call this server by."""
+"""Who is let in, and to what: tokens, the cookie that stands for one, the names a request may call this server by."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 COOKIE_SECONDS = 30 * 24 * 3600
@@ -19,42 +20,59 @@ ADDRESSES_LIMIT = 1000
 """Addresses whose wrong tokens are remembered."""
 
 
+class Role(IntEnum):
+    """What a request may do; each may do what those before it may."""
+
+    NOBODY = 0
+    VIEWER = 1
+    ADMIN = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """Whom a server lets in.
 
-    With `tokens` only who knows one of them; without, everybody who can reach it. `hosts` are the names that the Host
-    header of a request may carry, in small letters and without port, so that no other site's name can be made to point
-    here; None leaves that check to the server around. `any_address` lets in every plain IP address as Host.
+    Who knows one of `tokens` may read and delete, who knows one of `view_tokens` may read; without any of either,
+    everybody who can reach the server may do both. `hosts` are the names that the Host header of a request may carry,
+    in small letters and without port, so that no other site's name can be made to point here; None leaves that check
+    to the server around. `any_address` lets in every plain IP address as Host. `origins` are the sites, such as
+    "https://shop.example", whose pages may read what is shared; "*" is every site.
     """
 
     tokens: tuple[str, ...] = ()
+    view_tokens: tuple[str, ...] = ()
     hosts: frozenset[str] | None = LOOPBACK_NAMES
     any_address: bool = False
+    origins: frozenset[str] = frozenset()
 
     @property
     def needs_token(self) -> bool:
         """Whether a token is asked for."""
-        return bool(self.tokens)
+        return bool(self.tokens or self.view_tokens)
 
-    def knows(self, token: str) -> bool:
-        """Whether that is one of the tokens; takes the same time whichever it is."""
+    def role_of(self, token: str) -> Role:
+        """What that token lets one do; takes the same time whichever it is."""
         given = token.encode("utf-8", "surrogatepass")
-        # A sum compares with all of them, where `any` would stop at the first that fits.
-        return sum(hmac.compare_digest(given, known.encode()) for known in self.tokens) > 0
-
-    def lets_in(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether a request with these headers carries a token, as a bearer or as the cookie of a sign-in."""
-        if not self.tokens:
-            return True
-        scheme, _, bearer = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        if scheme.lower() == "bearer":
-            return self.knows(bearer.strip())
-        cookies = _cookies(headers.get(b"cookie", b""))
-        return any(
-            hmac.compare_digest(cookies.get(cookie_name(token).encode(), b""), cookie_value(token).encode())
-            for token in self.tokens
+        # Every one is compared, where `any` would stop at the first that fits.
+        admin, viewer = (
+            sum(hmac.compare_digest(given, known.encode()) for known in tokens)
+            for tokens in (self.tokens, self.view_tokens)
         )
+        return Role.ADMIN if admin else Role.VIEWER if viewer else Role.NOBODY
+
+    def role(self, headers: Mapping[bytes, bytes]) -> Role:
+        """What a request with these headers may do, by its bearer token or by the cookie of a sign-in."""
+        if not self.needs_token:
+            return Role.ADMIN
+        if bearer := bearer_of(headers):
+            return self.role_of(bearer)
+        cookies = cookies_of(headers)
+        for role, tokens in ((Role.ADMIN, self.tokens), (Role.VIEWER, self.view_tokens)):
+            for token in tokens:
+                given = cookies.get(cookie_name(token).encode(), b"")
+                if hmac.compare_digest(given, cookie_value(token).encode()):
+                    return role
+        return Role.NOBODY
 
     def expects(self, host_header: str) -> bool:
         """Whether a request may call this server by that Host."""
@@ -62,6 +80,19 @@ class Access:
             return True
         name = host_name(host_header)
         return name in self.hosts or (self.any_address and _is_address(name))
+
+    def shares_with(self, origin: str) -> str:
+        """The value of Access-Control-Allow-Origin for a page of that site; empty where it may not read."""
+        if "*" in self.origins:
+            return "*"
+        return origin if origin and origin in self.origins else ""
+
+    def sign(self, text: str) -> str:
+        """A signature that only this server can give, the same after a restart; of what is shared by a link.
+
+        Without a token everybody can read everything anyway, and the signature is only a form.
+        """
+        return derived(next(iter(self.tokens or self.view_tokens), "open"), f"share {text}")[:32]
 
 
 def parse_tokens(text: str) -> tuple[str, ...]:
@@ -75,12 +106,25 @@ def cookie_name(token: str) -> str:
     It differs from token to token, for a browser sends cookies of one host to all its ports: two servers must not sign
     each other's users out.
     """
-    return f"progstore-{_derived(token, 'cookie name')[:12]}"
+    return f"progstore-{derived(token, 'cookie name')[:12]}"
 
 
 def cookie_value(token: str) -> str:
     """What the cookie holds: proof of the token that does not tell it, and that outlives a restart of the server."""
-    return _derived(token, "cookie value")
+    return derived(token, "cookie value")
+
+
+def bearer_of(headers: Mapping[bytes, bytes]) -> str:
+    """The token in the header `Authorization: Bearer …`, or empty."""
+    scheme, _, bearer = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    return bearer.strip() if scheme.lower() == "bearer" else ""
+
+
+def cookies_of(headers: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """The cookies of a request, by name."""
+    # Parsed by hand, for the standard library stops at the first cookie of another program that it does not like.
+    pairs = (part.strip().partition(b"=") for part in headers.get(b"cookie", b"").split(b";"))
+    return {name: value for name, _, value in pairs}
 
 
 def host_name(header: str) -> str:
@@ -111,14 +155,9 @@ class Attempts:
             self._wrong.popitem(last=False)
 
 
-def _derived(token: str, purpose: str) -> str:
+def derived(token: str, purpose: str) -> str:
+    """A value that only who knows the token can make, and that does not tell it."""
     return hmac.new(token.encode(), f"progstore web {purpose}".encode(), "sha256").hexdigest()
-
-
-def _cookies(header: bytes) -> dict[bytes, bytes]:
-    # Parsed by hand, for the standard library stops at the first cookie of another program that it does not like.
-    pairs = (part.strip().partition(b"=") for part in header.split(b";"))
-    return {name: value for name, _, value in pairs}
 
 
 def _is_address(name: str) -> bool:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import logging
 
-from litestar import Litestar, Response
+from litestar import Litestar, Response, Router, get
 from litestar.exceptions import HTTPException
 
 from progstore import ProgstoreError, Store
-from progstore_web.access import Access, Attempts
-from progstore_web.api import Api
+from progstore_web.access import Access
+from progstore_web.api import sessions, streaming
 from progstore_web.assets import Assets
-from progstore_web.conditional import AnyRequest
+from progstore_web.conditional import JSON, AnyRequest
 from progstore_web.gate import Gate
-from progstore_web.pages import Pages
+from progstore_web.pages import now
+from progstore_web.pages.login import SignIn
+from progstore_web.problems import problem_body, reason_of, status_of
 from progstore_web.reader import Reader
 from progstore_web.rendering import Templates
+from progstore_web.site import Site
+from progstore_web.streams import Streams
 
 BODY_LIMIT = 64_000
-"""Bytes that a request may carry; a sign-in is all that is sent here."""
+"""Bytes that a request may carry; forms and short documents are all that is sent here."""
+PAGES = (now,)
+"""Each has `routes(site)`; what they answer needs a sign-in where there are tokens."""
+API = (sessions, streaming)
+"""The same, below /api/v1."""
 
 _log = logging.getLogger("progstore")
 
@@ -32,15 +40,14 @@ def create_app(store: Store, *, root_path: str = "", auth: Access | None = None)
     """
     if root_path and (not root_path.startswith("/") or root_path.startswith("//")):
         raise ValueError(f'root_path begins with one "/", as in "/jobs"; got {root_path!r}')
-    access = auth or Access()
     assets = Assets()
     reader = Reader(store)
-    api = Api(reader=reader, access=access)
-    pages = Pages(
+    site = Site(
+        store=store,
         reader=reader,
+        streams=Streams(reader),
         templates=Templates(assets),
-        access=access,
-        attempts=Attempts(),
+        access=auth or Access(),
         assets_version=assets.version,
     )
 
@@ -48,16 +55,61 @@ def create_app(store: Store, *, root_path: str = "", auth: Access | None = None)
         if not isinstance(error, HTTPException | ProgstoreError):
             _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
         if request.scope["path"].startswith("/api/"):
-            return api.problem(error)
-        return pages.error(request, error)
+            return _problem(error)
+        return site.page(request, "error.html", status=status_of(error), said=status_of(error), reason=reason_of(error))
+
+    def end() -> None:
+        site.streams.close()
+        reader.close()
 
     inside = Litestar(
-        route_handlers=[pages.router(), api.router(), assets.route()],
+        route_handlers=[*_guarded_pages(site), _api(site), assets.route()],
         exception_handlers={Exception: failed},
-        on_shutdown=[reader.close],
+        on_shutdown=[end],
         # A handler on the root logger and a page of documentation would be the host's business.
         logging_config=None,
         openapi_config=None,
         request_max_body_size=BODY_LIMIT,
     )
-    return Gate(inside, access, root_path)
+    return Gate(inside, site.access, root_path, end_streams=site.streams.close)
+
+
+# Litestar copies what it is given deeply, a bound method with all that hangs on it: so hooks are functions. And it
+# copies a handler at each request where there are guards, which costs a quarter of an answer: so they are hooks.
+
+
+def _guarded_pages(site: Site) -> list[Router]:
+    """The pages behind the sign-in, and the sign-in before them."""
+    sign_in = SignIn(site)
+
+    async def stop(request: AnyRequest) -> Response[bytes] | None:
+        return sign_in.stop(request)
+
+    handlers = [handler for page in PAGES for handler in page.routes(site)]
+    return [
+        Router("/", route_handlers=handlers, before_request=stop),
+        Router("/", route_handlers=sign_in.routes()),
+    ]
+
+
+def _api(site: Site) -> Router:
+    """What needs a token where there is one, and the health check, which does not."""
+
+    @get("/health")
+    async def health() -> Response[bytes]:
+        return Response(b'{"status":"ok"}', media_type=JSON, headers={"cache-control": "no-store"})
+
+    async def need_token(request: AnyRequest) -> None:
+        site.check_reader(request)
+
+    handlers = [handler for part in API for handler in part.routes(site)]
+    guarded = Router("/api/v1", before_request=need_token, route_handlers=handlers)
+    return Router("/", route_handlers=[guarded, health])
+
+
+def _problem(error: Exception) -> Response[bytes]:
+    """The problem document that says to a program what went wrong."""
+    status = status_of(error)
+    body, media_type = problem_body(status, reason_of(error))
+    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+    return Response(body, status_code=status, media_type=media_type, headers={"cache-control": "no-store", **headers})

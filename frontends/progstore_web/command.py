@@ -22,7 +22,8 @@ Examples:
   progstore ui --store /srv/jobs.db --no-open   another store, only the address
   PROGSTORE_TOKEN=… progstore ui --host 0.0.0.0 for others, who need the token
 
-It reads the store and never writes to it. The same as JSON is under /api/v1, for example /api/v1/sessions?status=error.
+Looking changes nothing in the store; only a clean-up that you confirm does. The same as JSON is under /api/v1, for
+example /api/v1/sessions?status=error.
 Ctrl-C ends it.
 """
 
@@ -42,8 +43,17 @@ Ctrl-C ends it.
     metavar="TOKEN",
     help="Let in only who knows it; several with commas between. [env: PROGSTORE_TOKEN, hidden from other users]",
 )
+@click.option(
+    "--view-token",
+    envvar="PROGSTORE_VIEW_TOKEN",
+    metavar="TOKEN",
+    help="Let who knows it read, but not delete. [env: PROGSTORE_VIEW_TOKEN]",
+)
 @click.option("--no-auth", is_flag=True, help="Listen on other addresses without a token.")
 @click.option("--allow-host", "names", multiple=True, metavar="NAME", help="A further name of this server.")
+@click.option(
+    "--allow-origin", "origins", multiple=True, metavar="ORIGIN", help="A site that may show what is shared, or *."
+)
 @click.option("--root-path", default="", metavar="PATH", help="Where a proxy shows the pages, as in /jobs.")
 @click.option("--no-open", is_flag=True, help="Open no browser.")
 @click.option(
@@ -53,17 +63,22 @@ def ui(
     host: str,
     port: int,
     token: str | None,
+    view_token: str | None,
     *,
     no_auth: bool,
     names: tuple[str, ...],
+    origins: tuple[str, ...],
     root_path: str,
     no_open: bool,
     url: str | None,
 ) -> None:
     """Serve the pages."""
-    tokens = parse_tokens(token or "")
-    if token is not None and not tokens:
-        raise click.UsageError("--token is empty; give one, or leave it out")
+    tokens, view_tokens = parse_tokens(token or ""), parse_tokens(view_token or "")
+    for name, given, found in (("--token", token, tokens), ("--view-token", view_token, view_tokens)):
+        if given is not None and not found:
+            raise click.UsageError(f"{name} is empty; give one, or leave it out")
+    if view_tokens and not tokens:
+        raise click.UsageError("--view-token lets one read; give a --token too, of who may delete")
     if tokens and no_auth:
         raise click.UsageError(
             "--no-auth lets everybody read, and a token does not: leave one out (or unset PROGSTORE_TOKEN)"
@@ -77,6 +92,8 @@ def ui(
         raise click.UsageError(f'--root-path begins with one "/", as in /jobs; got {root_path}')
     access = Access(
         tokens=tokens,
+        view_tokens=view_tokens,
+        origins=frozenset(origins),
         hosts=own_names(host) | {host_name(name) for name in names},
         any_address=is_wildcard(host),
     )

@@ -36,10 +36,12 @@ class Gate:
     """An ASGI application around `app`; each response that leaves carries the headers, errors and static files too.
 
     `root_path` is where a proxy shows the pages; without it, what the server around has set in the scope.
+    `end_streams` ends what would otherwise stay open for ever: a server that is to end calls it, from any thread.
     """
 
-    def __init__(self, app: App, access: Access, root_path: str = "") -> None:
+    def __init__(self, app: App, access: Access, root_path: str, end_streams: Callable[[], None]) -> None:
         self.app = app
+        self.end_streams = end_streams
         self.access = access
         self.root_path = root_path.rstrip("/")
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import msgspec
 from litestar.exceptions import HTTPException, ValidationException
 
-from progstore import BadFilter, BadQuery, NotFound, ProgstoreError, StoreError
+from progstore import BadFilter, BadQuery, BadValue, NotFound, ProgstoreError, StillRunning, StoreError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -18,8 +18,10 @@ def status_of(error: Exception) -> int:
         return error.status_code
     if isinstance(error, NotFound):
         return 404
-    if isinstance(error, BadFilter | BadQuery):
+    if isinstance(error, BadFilter | BadQuery | BadValue):
         return 400
+    if isinstance(error, StillRunning):
+        return 409
     return 503 if isinstance(error, StoreError) else 500
 
 
@@ -41,3 +43,8 @@ def problem_body(status: int, reason: str) -> tuple[bytes, str]:
     """The problem document and its media type."""
     problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": reason}
     return msgspec.json.encode(problem), MEDIA_TYPE
+
+
+def problem_of(error: Exception) -> bytes:
+    """The problem document of an error."""
+    return problem_body(status_of(error), reason_of(error))[0]

@@ -6,10 +6,12 @@ for verdicts and percents that are drawn from the clock change without a write. 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Generic, Protocol, TypeVar
@@ -18,9 +20,11 @@ import msgspec
 from litestar.concurrency import sync_to_thread
 
 from progstore import ProgstoreError, Store, StoreError
-from progstore_web.board import Board, BoardReader
-from progstore_web.run import Run, read_run
+from progstore_web.shown.board import Board, BoardReader
+from progstore_web.shown.run import Run, read_run
 
+BOARD = "board"
+"""The first page's name among what is followed; a session's is its id."""
 LOOK_EVERY = 0.25
 """Seconds between two looks at whether the store moved."""
 THINK_EVERY = 1.0
@@ -60,12 +64,29 @@ class Snapshot(Generic[Value]):
         self.revision = blake2b(self.json, digest_size=12).hexdigest()
         self._forms: dict[Hashable, bytes] = {}
 
+    def once(self, name: Hashable, make: Callable[[Snapshot[Value]], bytes]) -> bytes:
+        """What `make` makes of it, made once for all who ask under that name; for what is made quickly."""
+        made = self._forms.get(name)
+        if made is None:
+            made = self._forms[name] = make(self)
+        return made
+
     async def form(self, name: Hashable, make: Callable[[Value], bytes]) -> bytes:
         """The content as `make` renders it; rendered in a thread, and once for all who ask under that name."""
         made = self._forms.get(name)
         if made is None:
             made = self._forms[name] = await sync_to_thread(make, self.value)
         return made
+
+
+class Watcher:
+    """Somebody who waits for a page to change: `event` is set in his loop when it did, or can no longer be read."""
+
+    __slots__ = ("event", "loop")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.event = asyncio.Event()
 
 
 class _Followed(Generic[Value]):
@@ -78,11 +99,14 @@ class _Followed(Generic[Value]):
         self.asked = self.read_at = time.monotonic()
         self.snapshot = Snapshot(read())
 
-    def read_again(self) -> None:
+    def read_again(self) -> bool:
+        """Whether it has changed."""
         self.read_at = time.monotonic()
         fresh = Snapshot(self.read())
-        if fresh.revision != self.snapshot.revision:
-            self.snapshot = fresh
+        if fresh.revision == self.snapshot.revision:
+            return False
+        self.snapshot = fresh
+        return True
 
     @property
     def is_due(self) -> bool:
@@ -97,6 +121,7 @@ class Reader:
         self.store = store
         self._boards = BoardReader(store)
         self._followed: dict[Hashable, _Followed[Any]] = {}
+        self._watchers: dict[Hashable, set[Watcher]] = {}
         self._version: int | None = None
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
@@ -104,11 +129,24 @@ class Reader:
 
     async def board(self) -> Snapshot[Board]:
         """The first page's content, at most a quarter of a second old."""
-        return await self._ask("board", lambda: self._boards.read(time.time()))
+        return await self._ask(BOARD, lambda: self._boards.read(time.time()))
 
     async def run(self, session_id: int) -> Snapshot[Run]:
         """A session's content, at most a quarter of a second old. Raises NotFound, StoreError."""
         return await self._ask(session_id, partial(read_run, self.store, session_id))
+
+    @contextmanager
+    def watching(self, name: Hashable) -> Iterator[Watcher]:
+        """Within it, a watcher is told of each change of the page of that name, which is followed all the while."""
+        watcher = Watcher()
+        watchers = self._watchers.setdefault(name, set())
+        watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            watchers.discard(watcher)
+            if not watchers and self._watchers.get(name) is watchers:
+                del self._watchers[name]
 
     def close(self) -> None:
         """End the thread; the store stays open, for it is the caller's."""
@@ -136,7 +174,7 @@ class Reader:
             if followed is None:
                 followed = self._followed[name] = _Followed(read)
             if len(self._followed) > FOLLOW_LIMIT:
-                del self._followed[min(self._followed, key=lambda each: self._followed[each].asked)]
+                self._drop(min(self._followed, key=lambda each: self._followed[each].asked))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._keep_up, name="progstore-reader", daemon=True)
                 self._thread.start()
@@ -147,7 +185,8 @@ class Reader:
             with self._one_at_a_time:
                 oldest = time.monotonic() - FORGET_AFTER
                 for name in [name for name, followed in self._followed.items() if followed.asked < oldest]:
-                    del self._followed[name]
+                    if name not in self._watchers:
+                        del self._followed[name]
                 if not self._followed:
                     self._thread = None
                     return
@@ -159,13 +198,18 @@ class Reader:
             if not moved and not followed.is_due:
                 continue
             try:
-                followed.read_again()
+                if followed.read_again():
+                    _wake(self._watchers.get(name, ()))
             except ProgstoreError:
                 # Whoever asks next reads for himself, and is told what is wrong.
-                del self._followed[name]
+                self._drop(name)
             except Exception:
                 log.exception("a page could not be read again from %s", self.store.url)
-                del self._followed[name]
+                self._drop(name)
+
+    def _drop(self, name: Hashable) -> None:
+        del self._followed[name]
+        _wake(self._watchers.get(name, ()))
 
     def _has_moved(self) -> bool:
         """Whether the store was written to since the last look; asked before rows are read, so nothing is missed."""
@@ -176,3 +220,18 @@ class Reader:
         moved = version != self._version
         self._version = version
         return moved
+
+
+def _wake(watchers: Iterable[Watcher]) -> None:
+    """Set their events, each loop once, however many of them wait in it."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Watcher]] = {}
+    for watcher in tuple(watchers):
+        by_loop.setdefault(watcher.loop, []).append(watcher)
+    for loop, waiting in by_loop.items():
+        with suppress(RuntimeError):  # the loop was closed meanwhile, and nobody waits in it any more
+            loop.call_soon_threadsafe(_set, waiting)
+
+
+def _set(watchers: Iterable[Watcher]) -> None:
+    for watcher in watchers:
+        watcher.event.set()

@@ -11,10 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import progstore
-from progstore_web import wording
+from progstore_web import charts, wording
 from progstore_web.assets import Assets
 from progstore_web.bars import session_bar, task_bar
-from progstore_web.trees import Fold, folded, rows_of
+from progstore_web.shown.trees import Fold, folded, rows_of
 
 SIBLINGS = 40
 """Tasks that a session's page shows below one parent before it folds those that ended well."""
@@ -48,6 +48,7 @@ class Templates:
         self._environment.tests["fold"] = lambda value: isinstance(value, Fold)
         self._environment.globals.update(
             asset=assets.path,
+            charts=charts,
             assets_version=assets.version,
             session_bar=session_bar,
             task_bar=task_bar,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
@@ -16,11 +17,16 @@ PATIENCE = 1
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it answers; from then on Ctrl-C is its own to handle."""
+    """A server that says when it answers, from when on Ctrl-C is its own to handle, and whose streams end at once."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], end_streams: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._end_streams = end_streams
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._end_streams()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -33,12 +39,13 @@ def serve(listener: socket.socket, store: Store, access: Access, *, root_path: s
 
     Raises KeyboardInterrupt when Ctrl-C ended it.
     """
+    app = create_app(store, root_path=root_path, auth=access)
     config = uvicorn.Config(
-        create_app(store, root_path=root_path, auth=access),
+        app,
         log_level="warning",
         ws="none",  # no page speaks it, and looking for the library takes a twentieth of the start
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=PATIENCE,
     )
-    _Server(config, ready).run(sockets=[listener])
+    _Server(config, ready, app.end_streams).run(sockets=[listener])

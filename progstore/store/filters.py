@@ -95,6 +95,11 @@ def task_conditions(connection: Connection, wanted: Filter) -> Conditions:
         conditions.append(tasks.c.session_id.in_(wanted.session_ids))
     if wanted.parent_id is not None:
         conditions.append(tasks.c.parent_id == wanted.parent_id)
+    if wanted.roots:
+        conditions.append(ROOT)
+    if wanted.active_since is not None:
+        conditions.append(tasks.c.session_id.in_(_active(wanted.active_since)))
+        conditions.append(or_(tasks.c.ended_at.is_(None), tasks.c.ended_at >= wanted.active_since))
     if wanted.live:
         # They are few, so they lead; left to choose, SQLite walks through all that ended.
         conditions.append(tasks.c.id.in_(select(tasks.c.id).where(tasks.c.ended_at.is_(None))))
@@ -112,8 +117,8 @@ def task_conditions(connection: Connection, wanted: Filter) -> Conditions:
 def session_conditions(connection: Connection, wanted: Filter) -> Conditions:
     """What a session must fulfil to match; its name is asked for by `name` or `session_name`. Raises BadFilter."""
     _check(wanted)
-    if wanted.parent_id is not None:
-        raise BadFilter("parent_id asks for tasks that are nested in one; sessions have none")
+    if wanted.parent_id is not None or wanted.roots:
+        raise BadFilter("parent_id and roots ask for tasks by what they are nested in; sessions are not nested")
     conditions: Conditions = [
         sessions.c.name == clean.printable(name) for name in (wanted.name, wanted.session_name) if name is not None
     ]
@@ -121,6 +126,8 @@ def session_conditions(connection: Connection, wanted: Filter) -> Conditions:
         conditions.append(sessions.c.host == clean.printable(wanted.host))
     if wanted.session_ids is not None:
         conditions.append(sessions.c.id.in_(wanted.session_ids))
+    if wanted.active_since is not None:
+        conditions.append(sessions.c.id.in_(_active(wanted.active_since)))
     if wanted.live:
         conditions.append(sessions.c.id.in_(_candidates((Status.RUNNING, Status.PENDING))))
     if statuses := _statuses(wanted):
@@ -135,7 +142,7 @@ def session_conditions(connection: Connection, wanted: Filter) -> Conditions:
 
 
 def _check(wanted: Filter) -> None:
-    for name in ("since", "until", "longer_than", "shorter_than"):
+    for name in ("since", "until", "active_since", "longer_than", "shorter_than"):
         value = getattr(wanted, name)
         if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
             raise BadFilter(f"{name} is a number of seconds, got {value!r}")
@@ -164,6 +171,12 @@ def _bounds(wanted: Filter, columns: Any) -> Conditions:
         (wanted.shorter_than, lambda value: columns.duration < value),
     ]
     return [condition(value) for value, condition in bounds if value is not None]
+
+
+def _active(since: float) -> CompoundSelect[Any]:
+    """Sessions that started or ended after that time, or have not ended: each found by its index."""
+    ids = select(sessions.c.id)
+    return union_all(ids.where(sessions.c.started_at >= since), ids.where(sessions.c.ended_at >= since), _OPEN_SESSIONS)
 
 
 def _says(wanted: str, *columns: ColumnElement[str]) -> ColumnElement[bool]:
@@ -209,6 +222,8 @@ def _meta_equals(key: str, value: str) -> Select[Any]:
 
 UNUSUAL: ColumnElement[bool] = literal_column("tasks.status <> 'complete'")
 """Opens the partial index on tasks that did not end well, or have not ended."""
+ROOT: ColumnElement[bool] = literal_column("tasks.parent_id IS NULL")
+"""Opens the partial index on tasks that are not nested in another."""
 _UNUSUAL_END: ColumnElement[bool] = literal_column("sessions.end_status <> 'complete'")
 
 _OPEN_TASKS = select(tasks.c.session_id).where(tasks.c.ended_at.is_(None))

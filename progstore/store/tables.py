@@ -105,6 +105,7 @@ sessions = Table(
     Index("ix_sessions_process", "process_id"),
     Index("ix_sessions_unusual", "end_status", "started_at", "id", sqlite_where=text("end_status <> 'complete'")),
     Index("ix_sessions_live", "id", sqlite_where=text("ended_at IS NULL")),
+    Index("ix_sessions_ended", "ended_at"),
     sqlite_autoincrement=True,
 )
 
@@ -162,6 +163,7 @@ tasks = Table(
     ),
     Index("ix_tasks_names", "session_name", "name", "status", "duration"),
     Index("ix_tasks_history", "started_at", "id"),
+    Index("ix_tasks_roots", "started_at", "id", sqlite_where=text("parent_id IS NULL")),
     # The newest of one session name, of one task name, of one history: a page in order, however many there are.
     Index("ix_tasks_session_name", "session_name", "started_at", "id"),
     Index("ix_tasks_name", "name", "started_at", "id"),

@@ -106,6 +106,7 @@ def _create_sessions() -> None:
         ["id"],
         sqlite_where=sa.text("ended_at IS NULL"),
     )
+    op.create_index(op.f("ix_sessions_ended"), "sessions", ["ended_at"])
     op.create_index(op.f("ix_sessions_name"), "sessions", ["name", "started_at", "id"])
     op.create_index(op.f("ix_sessions_process"), "sessions", ["process_id"])
     op.create_index(
@@ -163,6 +164,7 @@ def _create_tasks() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_tasks_history"), "tasks", ["started_at", "id"])
+    op.create_index(op.f("ix_tasks_roots"), "tasks", ["started_at", "id"], sqlite_where=sa.text("parent_id IS NULL"))
     op.create_index(op.f("ix_tasks_session_name"), "tasks", ["session_name", "started_at", "id"])
     op.create_index(op.f("ix_tasks_name"), "tasks", ["name", "started_at", "id"])
     op.create_index(op.f("ix_tasks_runs"), "tasks", ["session_name", "name", "started_at", "id"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from progstore import Filter, SessionView, Status, Store, StoreError, StoreNotFound, TaskView
 from progstore_web.bars import Bar, session_bar, task_bar
-from progstore_web.trees import Row, rows_of, some_of
+from progstore_web.shown.trees import Row, rows_of, some_of
 from progstore_web.wording import counted, failure, state
 
 LIVE_LIMIT = 100

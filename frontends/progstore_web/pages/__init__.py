@@ -1,0 +1,1 @@
+"""The pages: each file answers the addresses of one, with what `shown` read and a template."""

@@ -1,0 +1,99 @@
+"""Signing in: a form, or a token in the address, becomes a cookie that stands for the token."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlencode
+
+from litestar import Response, get, post
+from litestar.datastructures import Cookie
+from litestar.handlers import HTTPRouteHandler
+
+from progstore_web.access import COOKIE_SECONDS, Attempts, Role, cookie_name, cookie_value
+from progstore_web.conditional import HTML, AnyRequest
+from progstore_web.site import Site, root_of
+
+
+class SignIn:
+    """The door before the pages; remembers wrong tokens that were typed lately."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._attempts = Attempts()
+
+    def routes(self) -> list[HTTPRouteHandler]:
+        """The form and what it sends, and the way out."""
+        site = self._site
+
+        @get("/login")
+        async def ask(request: AnyRequest) -> Response[bytes]:
+            if site.role(request):
+                return see(root_of(request) + "/")
+            return self._form(request, "/", 200, "")
+
+        @post("/login", status_code=200)
+        async def take(request: AnyRequest) -> Response[bytes]:
+            form = await request.form()
+            token, target = form.get("token", ""), form.get("next", "/")
+            if not isinstance(token, str) or not isinstance(target, str):
+                return self._form(request, "/", 400, "That is not what this form sends.")
+            return self._try(request, token.strip(), _own_path(target))
+
+        return [ask, take]
+
+    def stop(self, request: AnyRequest) -> Response[bytes] | None:
+        """None lets the request go on. A token in the address becomes a cookie and leaves the address."""
+        access = self._site.access
+        if not access.needs_token:
+            return None
+        query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        token = next((value for name, value in query if name == "token"), None)
+        rest = urlencode([(name, value) for name, value in query if name != "token"])
+        target = request.scope["path"] + (f"?{rest}" if rest else "")
+        if token is not None:
+            return self._try(request, token, target)
+        if self._site.role(request):
+            return None
+        how = request.headers.get("sec-fetch-site"), request.headers.get("sec-fetch-mode")
+        if how == ("cross-site", "navigate"):
+            # A strict cookie is kept back when another site links here; asked again by our own page, it is sent.
+            return Response(self._site.templates.render("again.html", root_of(request)), media_type=HTML)
+        return self._form(request, target, 401, "")
+
+    def _try(self, request: AnyRequest, token: str, target: str) -> Response[bytes]:
+        address = request.client.host if request.client else ""
+        if wait := self._attempts.wait(address):
+            refused = self._form(request, target, 429, f"Too many wrong tokens. Try again in {int(wait) + 1} s.")
+            refused.headers["retry-after"] = str(int(wait) + 1)
+            return refused
+        if self._site.access.role_of(token) is Role.NOBODY:
+            self._attempts.failed(address)
+            return self._form(request, target, 401, "That is not a token of this server.")
+        return see(
+            root_of(request) + target,
+            Cookie(
+                key=cookie_name(token),
+                value=cookie_value(token),
+                path=root_of(request) or "/",
+                max_age=COOKIE_SECONDS,
+                httponly=True,
+                samesite="strict",
+                secure=request.scope["scheme"] == "https",
+            ),
+        )
+
+    def _form(self, request: AnyRequest, target: str, status: int, complaint: str) -> Response[bytes]:
+        body = self._site.templates.render("login.html", root_of(request), target=target, complaint=complaint)
+        headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+        return Response(body, status_code=status, media_type=HTML, headers={"cache-control": "no-store", **headers})
+
+
+def see(path: str, *cookies: Cookie) -> Response[bytes]:
+    """Send the browser on to a path of this server, after something was done."""
+    headers = {"location": path, "cache-control": "no-store"}
+    return Response(b"", status_code=303, media_type=HTML, headers=headers, cookies=list(cookies))
+
+
+def _own_path(target: str) -> str:
+    """`target` where it is a path of this server, else the first page: nobody is sent to another site from here."""
+    is_own = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if is_own else "/"
