@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         StoreNotFound,
         StoreTooNew,
     )
+    from progstore.grammar import change_filter, parse_filter, write_filter
     from progstore.live.recorder import flush
     from progstore.live.session import Session, session
     from progstore.live.task import Task, current
@@ -73,14 +74,17 @@ _HOMES = {
     "TaskView": "values",
     "Verdict": "values",
     "as_completed": "adapters.futures",
+    "change_filter": "grammar",
     "configure": "config",
     "current": "live.task",
     "flush": "live.recorder",
     "map": "adapters.futures",
     "open_store": "store.store",
+    "parse_filter": "grammar",
     "session": "live.session",
     "track": "live.tracking",
     "tracked": "adapters.callables",
+    "write_filter": "grammar",
 }
 
 __all__ = [
@@ -112,14 +116,17 @@ __all__ = [
     "Verdict",
     "__version__",
     "as_completed",
+    "change_filter",
     "configure",
     "current",
     "flush",
     "map",
     "open_store",
+    "parse_filter",
     "session",
     "track",
     "tracked",
+    "write_filter",
 ]
 
 

@@ -48,7 +48,10 @@ class BadValue(ProgstoreError, ValueError):
 
 
 class StillRunning(ProgstoreError):
-    """What runs is not deleted unless it is asked for with `force=True`."""
+    """What runs is not deleted unless it is asked for with `force=True`; `sessions` and `tasks` are the ids of it."""
+
+    sessions: tuple[int, ...] = ()
+    tasks: tuple[int, ...] = ()
 
 
 class MissingExtra(ProgstoreError, ImportError):

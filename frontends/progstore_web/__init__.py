@@ -1,6 +1,7 @@
 """The web frontend: a live page of what runs, a page for each session, and both as JSON.
 
-`progstore ui` serves it; `create_app(store)` gives the same as an ASGI application for a server of your own.
+`progstore ui` serves it; `create_app(store)` gives the same as an ASGI application for a server of your own, and
+`ProgstorePlugin(store)` puts it into a Litestar application.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
 
     from progstore_web.access import Access
     from progstore_web.app import create_app
+    from progstore_web.plugin import ProgstorePlugin
 
-__all__ = ["Access", "create_app", "frontend"]
+__all__ = ["Access", "ProgstorePlugin", "create_app", "frontend"]
 
 
 class WebFrontend:
@@ -43,4 +45,8 @@ def __getattr__(name: str) -> Any:
         from progstore_web.access import Access
 
         return Access
+    if name == "ProgstorePlugin":
+        from progstore_web.plugin import ProgstorePlugin
+
+        return ProgstorePlugin
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

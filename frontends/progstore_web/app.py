@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from litestar import Litestar, Response, Router, get
 from litestar.exceptions import HTTPException
 
 from progstore import ProgstoreError, Store
 from progstore_web.access import Access
-from progstore_web.api import sessions, streaming
+from progstore_web.api import cleanup, export, metrics, openapi, sessions, streaming, tasks
 from progstore_web.assets import Assets
 from progstore_web.conditional import JSON, AnyRequest
 from progstore_web.gate import Gate
-from progstore_web.pages import now
+from progstore_web.pages import compare, embed, history, names, now, sql, task, timeline
 from progstore_web.pages.login import SignIn
+from progstore_web.polls import Polls
 from progstore_web.problems import problem_body, reason_of, status_of
 from progstore_web.reader import Reader
 from progstore_web.rendering import Templates
-from progstore_web.site import Site
+from progstore_web.site import Site, is_for_programs
 from progstore_web.streams import Streams
 
 BODY_LIMIT = 64_000
 """Bytes that a request may carry; forms and short documents are all that is sent here."""
-PAGES = (now,)
+PAGES = (compare, history, names, now, sql, task, timeline)
 """Each has `routes(site)`; what they answer needs a sign-in where there are tokens."""
-API = (sessions, streaming)
+API = (cleanup, export, sessions, streaming, tasks)
 """The same, below /api/v1."""
+
+NeedToken = Callable[[AnyRequest], Awaitable[None]]
 
 _log = logging.getLogger("progstore")
 
@@ -41,37 +46,41 @@ def create_app(store: Store, *, root_path: str = "", auth: Access | None = None)
     if root_path and (not root_path.startswith("/") or root_path.startswith("//")):
         raise ValueError(f'root_path begins with one "/", as in "/jobs"; got {root_path!r}')
     assets = Assets()
+    access = auth or Access()
     reader = Reader(store)
     site = Site(
         store=store,
         reader=reader,
         streams=Streams(reader),
-        templates=Templates(assets),
-        access=auth or Access(),
+        templates=Templates(assets, share_key=partial(embed.share_key, access)),
+        access=access,
         assets_version=assets.version,
     )
 
     def failed(request: AnyRequest, error: Exception) -> Response[bytes]:
         if not isinstance(error, HTTPException | ProgstoreError):
             _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
-        if request.scope["path"].startswith("/api/"):
+        if is_for_programs(request.scope["path"]):
             return _problem(error)
         return site.page(request, "error.html", status=status_of(error), said=status_of(error), reason=reason_of(error))
+
+    async def need_token(request: AnyRequest) -> None:
+        site.check_reader(request)
 
     def end() -> None:
         site.streams.close()
         reader.close()
 
     inside = Litestar(
-        route_handlers=[*_guarded_pages(site), _api(site), assets.route()],
+        route_handlers=[*_guarded_pages(site), embed.router(site), _api(site, need_token), assets.route()],
         exception_handlers={Exception: failed},
         on_shutdown=[end],
-        # A handler on the root logger and a page of documentation would be the host's business.
-        logging_config=None,
-        openapi_config=None,
+        logging_config=None,  # a handler on the root logger would be the host's business
+        openapi_config=openapi.config(need_token),
         request_max_body_size=BODY_LIMIT,
     )
-    return Gate(inside, site.access, root_path, end_streams=site.streams.close)
+    polls = Polls(reader, site.access)
+    return Gate(inside, site.access, root_path, unchanged=polls.unchanged, end_streams=site.streams.close, close=end)
 
 
 # Litestar copies what it is given deeply, a bound method with all that hangs on it: so hooks are functions. And it
@@ -87,24 +96,21 @@ def _guarded_pages(site: Site) -> list[Router]:
 
     handlers = [handler for page in PAGES for handler in page.routes(site)]
     return [
-        Router("/", route_handlers=handlers, before_request=stop),
-        Router("/", route_handlers=sign_in.routes()),
+        Router("/", route_handlers=handlers, before_request=stop, include_in_schema=False),
+        Router("/", route_handlers=sign_in.routes(), include_in_schema=False),
     ]
 
 
-def _api(site: Site) -> Router:
+def _api(site: Site, need_token: NeedToken) -> Router:
     """What needs a token where there is one, and the health check, which does not."""
 
-    @get("/health")
+    @get("/health", include_in_schema=False)
     async def health() -> Response[bytes]:
         return Response(b'{"status":"ok"}', media_type=JSON, headers={"cache-control": "no-store"})
 
-    async def need_token(request: AnyRequest) -> None:
-        site.check_reader(request)
-
     handlers = [handler for part in API for handler in part.routes(site)]
     guarded = Router("/api/v1", before_request=need_token, route_handlers=handlers)
-    return Router("/", route_handlers=[guarded, health])
+    return Router("/", route_handlers=[guarded, health, *metrics.routes(site)])
 
 
 def _problem(error: Exception) -> Response[bytes]:
@@ -112,4 +118,6 @@ def _problem(error: Exception) -> Response[bytes]:
     status = status_of(error)
     body, media_type = problem_body(status, reason_of(error))
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+    if isinstance(error, HTTPException) and "retry-after" in (error.headers or {}):
+        headers["retry-after"] = error.headers["retry-after"]
     return Response(body, status_code=status, media_type=media_type, headers={"cache-control": "no-store", **headers})

@@ -34,7 +34,7 @@ class Assets:
     def route(self) -> HTTPRouteHandler:
         """The route that serves them."""
 
-        @get("/static/{version:str}/{name:str}", sync_to_thread=False)
+        @get("/static/{version:str}/{name:str}", sync_to_thread=False, include_in_schema=False)
         def serve(version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
             content = self._files.get(name)
             if content is None:

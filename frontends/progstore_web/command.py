@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import webbrowser
 from threading import Thread
 
@@ -13,6 +14,7 @@ from progstore_web.access import Access, host_name, parse_tokens
 from progstore_web.listening import address, has_display, is_loopback, is_wildcard, listen, own_names
 
 PORT = 8787
+ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.ASCII)
 
 HELP = """Open a live page of what runs and what ran, in the browser.
 
@@ -54,6 +56,14 @@ Ctrl-C ends it.
 @click.option(
     "--allow-origin", "origins", multiple=True, metavar="ORIGIN", help="A site that may show what is shared, or *."
 )
+@click.option(
+    "--stale-after",
+    default=0.0,
+    show_default="never",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Call running work stale that has not moved for so long.",
+)
 @click.option("--root-path", default="", metavar="PATH", help="Where a proxy shows the pages, as in /jobs.")
 @click.option("--no-open", is_flag=True, help="Open no browser.")
 @click.option(
@@ -68,26 +78,17 @@ def ui(
     no_auth: bool,
     names: tuple[str, ...],
     origins: tuple[str, ...],
+    stale_after: float,
     root_path: str,
     no_open: bool,
     url: str | None,
 ) -> None:
     """Serve the pages."""
-    tokens, view_tokens = parse_tokens(token or ""), parse_tokens(view_token or "")
-    for name, given, found in (("--token", token, tokens), ("--view-token", view_token, view_tokens)):
-        if given is not None and not found:
-            raise click.UsageError(f"{name} is empty; give one, or leave it out")
-    if view_tokens and not tokens:
-        raise click.UsageError("--view-token lets one read; give a --token too, of who may delete")
-    if tokens and no_auth:
-        raise click.UsageError(
-            "--no-auth lets everybody read, and a token does not: leave one out (or unset PROGSTORE_TOKEN)"
-        )
-    if not tokens and not no_auth and not is_loopback(host):
-        raise click.UsageError(
-            f"on {host} others can reach the pages: give a --token, or --no-auth to let everybody read.\n"
-            "A good token: python -c 'import secrets; print(secrets.token_urlsafe())'"
-        )
+    tokens, view_tokens = _tokens("--token", token), _tokens("--view-token", view_token)
+    _check(host, tokens, view_tokens, no_auth=no_auth)
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise click.UsageError(f"--allow-origin is a site as in https://shop.example, or *; got {origin}")
     if root_path and (not root_path.startswith("/") or root_path.startswith("//")):
         raise click.UsageError(f'--root-path begins with one "/", as in /jobs; got {root_path}')
     access = Access(
@@ -102,19 +103,44 @@ def ui(
         from progstore_web.server import serve  # not at the top, so that `--help` stays quick
 
         gc.enable()
-        with progstore.open_store(url) as store, listen(host, port) as listener:
-            found = listener.getsockname()[1]
-            if port not in (0, found):
-                click.echo(f"port {port} is taken, so it is {found}", err=True)
-            where = address(host, found, root_path)
+        with progstore.open_store(url, stale_after=stale_after) as store, listen(host, port) as listener:
+            where = _where(host, port, listener.getsockname()[1], root_path)
             opens = not no_open and has_display()
-
-            def ready() -> None:
-                click.echo(f"progstore ui: {where}  (Ctrl-C ends it)")
-                if opens:
-                    # A browser of the terminal stays until it is left: the pages are served meanwhile.
-                    Thread(target=webbrowser.open, args=(where,), daemon=True).start()
-
-            serve(listener, store, access, root_path=root_path, ready=ready)
+            serve(listener, store, access, root_path=root_path, ready=lambda: _say(where, opens=opens))
     except KeyboardInterrupt:
         click.echo()  # Ctrl-C is how one ends a server, and no failure
+
+
+def _tokens(option: str, given: str | None) -> tuple[str, ...]:
+    found = parse_tokens(given or "")
+    if given is not None and not found:
+        raise click.UsageError(f"{option} is empty; give one, or leave it out")
+    return found
+
+
+def _check(host: str, tokens: tuple[str, ...], view_tokens: tuple[str, ...], *, no_auth: bool) -> None:
+    """Nobody opens the pages to others, or closes them to himself, without having said so."""
+    if view_tokens and not tokens:
+        raise click.UsageError("--view-token lets one read; give a --token too, of who may delete")
+    if tokens and no_auth:
+        raise click.UsageError(
+            "--no-auth lets everybody read, and a token does not: leave one out (or unset PROGSTORE_TOKEN)"
+        )
+    if not tokens and not no_auth and not is_loopback(host):
+        raise click.UsageError(
+            f"on {host} others can reach the pages: give a --token, or --no-auth to let everybody read and delete.\n"
+            "A good token: python -c 'import secrets; print(secrets.token_urlsafe())'"
+        )
+
+
+def _where(host: str, wanted: int, found: int, root_path: str) -> str:
+    if wanted not in (0, found):
+        click.echo(f"port {wanted} is taken, so it is {found}", err=True)
+    return address(host, found, root_path)
+
+
+def _say(where: str, *, opens: bool) -> None:
+    click.echo(f"progstore ui: {where}  (Ctrl-C ends it)")
+    if opens:
+        # A browser of the terminal stays until it is left: the pages are served meanwhile.
+        Thread(target=webbrowser.open, args=(where,), daemon=True).start()

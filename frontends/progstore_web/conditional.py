@@ -21,20 +21,23 @@ def tag_of(body: bytes) -> str:
 def is_known(request: AnyRequest, tag: str) -> bool:
     """Whether the client has that very content already."""
     given = next((value for name, value in request.scope["headers"] if name == b"if-none-match"), None)
-    if given is None:
-        return False
+    return given is not None and is_among(given, tag)
+
+
+def is_among(given: bytes, tag: str) -> bool:
+    """Whether the header If-None-Match names that tag."""
     known = [each.strip().removeprefix("W/").strip('"') for each in given.decode("latin-1").split(",")]
     return tag in known or "*" in known
 
 
 def unchanged(tag: str) -> Response[bytes]:
     """The answer to who has it already."""
-    return Response(b"", status_code=304, headers=_headers(tag))
+    return Response(b"", status_code=304, headers=headers_of(tag))
 
 
 def changed(body: bytes, tag: str, media_type: str) -> Response[bytes]:
     """The whole answer, with its tag."""
-    return Response(body, media_type=media_type, headers=_headers(tag))
+    return Response(body, media_type=media_type, headers=headers_of(tag))
 
 
 def answer(request: AnyRequest, body: bytes, media_type: str = JSON) -> Response[bytes]:
@@ -43,6 +46,7 @@ def answer(request: AnyRequest, body: bytes, media_type: str = JSON) -> Response
     return unchanged(tag) if is_known(request, tag) else changed(body, tag, media_type)
 
 
-def _headers(tag: str) -> dict[str, str]:
+def headers_of(tag: str) -> dict[str, str]:
+    """What tells a client what it may do with the answer that carries that tag."""
     # Kept by the client alone, and never shown before asking whether it still holds.
     return {"etag": f'"{tag}"', "cache-control": "private, no-cache", "vary": "Authorization, Cookie"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import msgspec
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
 
 from progstore import BadFilter, BadQuery, BadValue, NotFound, ProgstoreError, StillRunning, StoreError
 
@@ -32,9 +32,11 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         faults = ((each.get("key", "request"), each.get("message", "cannot be used")) for each in error.extra)
         return "; ".join(f"{key}: {message}" for key, message in faults)
+    if isinstance(error.__cause__, SerializationException):
+        return f"the body is not the JSON that is expected here: {error.__cause__}"
     if isinstance(error, HTTPException) and error.status_code == 404:
         return "there is nothing at this address"
-    if isinstance(error, HTTPException) and error.status_code < 500:
+    if isinstance(error, HTTPException) and (error.status_code < 500 or error.status_code == 503):
         return error.detail
     return "the server made a mistake; what it was is in its log"
 

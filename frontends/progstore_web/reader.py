@@ -119,7 +119,7 @@ class Reader:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._boards = BoardReader(store)
+        self._boards = BoardReader(store, began=time.time())
         self._followed: dict[Hashable, _Followed[Any]] = {}
         self._watchers: dict[Hashable, set[Watcher]] = {}
         self._version: int | None = None
@@ -134,6 +134,14 @@ class Reader:
     async def run(self, session_id: int) -> Snapshot[Run]:
         """A session's content, at most a quarter of a second old. Raises NotFound, StoreError."""
         return await self._ask(session_id, partial(read_run, self.store, session_id))
+
+    def at_hand(self, name: Hashable) -> Snapshot[Any] | None:
+        """The newest content of the page of that name, where it is followed already."""
+        followed = self._followed.get(name)
+        if followed is None:
+            return None
+        followed.asked = time.monotonic()
+        return followed.snapshot
 
     @contextmanager
     def watching(self, name: Hashable) -> Iterator[Watcher]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import progstore
+from progstore import SessionView
 from progstore_web import charts, wording
 from progstore_web.assets import Assets
 from progstore_web.bars import session_bar, task_bar
+from progstore_web.links import name_address, names_link
 from progstore_web.shown.trees import Fold, folded, rows_of
 
 SIBLINGS = 40
@@ -23,7 +26,7 @@ SIBLINGS = 40
 class Templates:
     """Renders the templates of this package. Safe to use from several threads."""
 
-    def __init__(self, assets: Assets) -> None:
+    def __init__(self, assets: Assets, *, share_key: Callable[[SessionView], str]) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,
@@ -50,7 +53,10 @@ class Templates:
             asset=assets.path,
             charts=charts,
             assets_version=assets.version,
+            name_address=name_address,
+            names_link=names_link,
             session_bar=session_bar,
+            share_key=share_key,
             task_bar=task_bar,
             tree=lambda tasks: folded(rows_of(tasks), SIBLINGS),
             version=progstore.__version__,

@@ -121,3 +121,20 @@ class Site:
 def root_of(request: AnyRequest) -> str:
     """The path under which the pages stand, without a slash at its end."""
     return str(request.scope.get(ROOT, ""))
+
+
+def is_for_programs(path: str) -> bool:
+    """Whether what is at that path is read by programs, which are told of a fault in their own way."""
+    return path.startswith(("/api/", "/metrics")) or path.endswith((".json", ".csv", ".svg"))
+
+
+def see(path: str, *cookies: Cookie) -> Response[bytes]:
+    """Send the browser on to a path of this server, after something was done."""
+    headers = {"location": path, "cache-control": "no-store"}
+    return Response(b"", status_code=303, media_type=HTML, headers=headers, cookies=list(cookies))
+
+
+def own_path(target: str) -> str:
+    """`target` where it is a path of this server, else the first page: nobody is sent to another site from here."""
+    is_own = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if is_own else "/"

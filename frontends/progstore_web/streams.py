@@ -10,7 +10,7 @@ from typing import Any
 from litestar.exceptions import ServiceUnavailableException
 
 from progstore import NotFound, StoreError
-from progstore_web.gate import Receive, Scope, Send
+from progstore_web.gate import Receive, Send
 from progstore_web.problems import problem_of
 from progstore_web.reader import Reader, Snapshot, Watcher
 
@@ -149,7 +149,7 @@ class Stream:
         """A state as it is sent."""
         return self.wire.state(snapshot.revision, self.source.body(snapshot))
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _: Any, receive: Any, send: Any) -> None:
         """Send it."""
         headers = [
             (b"content-type", self.wire.media_type),

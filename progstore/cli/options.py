@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from progstore.cli.text import AGE_EXAMPLES, age, moment
+from progstore.ages import AGE_EXAMPLES, age, moment
 from progstore.errors import BadFilter
 from progstore.values import Life, Status
 

@@ -1,4 +1,4 @@
-"""Values as people read them: ages, durations, counts, bars, times; and ages as people type them.
+"""Values as people read them: durations, counts, bars, times.
 
 Whatever comes from a store may hold control characters: it goes through `one_line` before it reaches a terminal.
 """
@@ -6,39 +6,10 @@ Whatever comes from a store may hold control characters: it goes through `one_li
 from __future__ import annotations
 
 import math
-import re
-import time
 import unicodedata
 from datetime import UTC, datetime
 
-from progstore.errors import BadFilter
-
-AGE_EXAMPLES = "90s, 15m, 26h, 30d or 2w"
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_AGE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s?([smhdw])", re.ASCII)
 _ZERO_WIDTH_JOINER = "\u200d"
-
-
-def age(text: str) -> float:
-    """The seconds that `26h` and the like stand for. Raises BadFilter with right examples."""
-    match = _AGE.fullmatch(text.strip().lower())
-    if not match:
-        raise BadFilter(f"{text!r} is not an age; give a number and a unit, as in {AGE_EXAMPLES}")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def moment(text: str) -> float:
-    """The point in time, seconds UTC, that an age ago or a local date or time stands for. Raises BadFilter."""
-    match = _AGE.fullmatch(text.strip().lower())
-    if match:
-        return time.time() - age(text)
-    try:
-        return datetime.fromisoformat(text.strip()).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise BadFilter(
-            f"{text!r} is not a time; give a date or time, as in 2026-11-01 or '2026-11-01 08:30', "
-            f"or how long ago, as in {AGE_EXAMPLES}"
-        ) from None
 
 
 def duration(seconds: float | None) -> str:

@@ -11,7 +11,7 @@ from progstore.cli.exits import BUSY, FINE, NO, STORE, USAGE, epilog
 from progstore.cli.look import current_look
 from progstore.cli.options import age_option, json_option, store_option, with_examples
 from progstore.cli.output import print_json, print_lines
-from progstore.cli.text import duration, one_line, plural, size
+from progstore.cli.text import duration, one_line, plural, size, utc_time
 from progstore.errors import StoreError, StoreNotFound
 from progstore.values import PruneReport, Status
 
@@ -206,4 +206,6 @@ def _fact(name: str, value: Any) -> str:
         return _counts(value) or "none"
     if isinstance(value, int) and ("size" in name or "bytes" in name):
         return f"{size(value)} ({value:,} bytes)"
+    if isinstance(value, float):
+        return utc_time(value)
     return one_line(str(value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -44,7 +44,7 @@ class Assembly:
         owners = queries.open_owners(self._connection, running)
         self._meet({row.process_id for row in rows}.union(*owners.values()))
         return tuple(
-            self._session_view(row, figures.get(row.id, NO_FIGURES), owners.get(row.id, set()), meta) for row in rows
+            self._session_view(row, figures.get(row.id, NO_FIGURES), owners.get(row.id, {}), meta) for row in rows
         )
 
     def session(self, row: Row[Any]) -> SessionView:
@@ -53,7 +53,10 @@ class Assembly:
         meta = queries.metadata_of(self._connection, [row.id])
         self._meet({row.process_id})
         tasks = self._task_views(rows, {row.id: row}, meta)
-        running = {each.process_id for each in rows if each.status == Status.RUNNING and each.ended_at is None}
+        going_on = (each for each in rows if each.status == Status.RUNNING and each.ended_at is None)
+        running: dict[int | None, float] = {}
+        for each in going_on:
+            running[each.process_id] = max(each.updated_at, running.get(each.process_id, 0.0))
         return self._session_view(row, figures_of(tasks), running, meta, tasks)
 
     def _task_views(
@@ -67,7 +70,7 @@ class Assembly:
                 now=self._now,
                 session=owners[row.session_id],
                 process=self._processes.get(row.process_id),
-                verdict=self._verdict([row.process_id]) if row.status == Status.RUNNING else None,
+                verdict=self._verdict([row.process_id], row.updated_at) if row.status == Status.RUNNING else None,
                 meta=meta.get((row.session_id, row.id), {}),
                 late_after=slowest.get((row.session_name, row.name)),
             )
@@ -78,7 +81,7 @@ class Assembly:
         self,
         row: Row[Any],
         figures: Figures,
-        running: Collection[int | None],
+        running: Mapping[int | None, float],
         meta: Mapping[queries.Key, dict[str, Any]],
         tasks: tuple[TaskView, ...] = (),
     ) -> SessionView:
@@ -87,7 +90,9 @@ class Assembly:
             row,
             figures=figures,
             process=self._processes.get(row.process_id),
-            verdict=self._verdict([*running, *([row.process_id] if has_no_end else [])]),
+            verdict=self._verdict(
+                [*running, *([row.process_id] if has_no_end else [])], max(running.values(), default=None)
+            ),
             meta=meta.get((row.id, 0), {}),
             tasks=tasks,
         )
@@ -98,11 +103,13 @@ class Assembly:
             queries.by_id(self._connection, processes, (each for each in ids if each not in self._processes))
         )
 
-    def _verdict(self, ids: Iterable[int | None]) -> Verdict:
+    def _verdict(self, ids: Iterable[int | None], moved_at: float | None) -> Verdict:
         known = [self._processes[each] for each in ids if each is not None and each in self._processes]
         unjudged = [row for row in known if row.id not in self._verdicts]
         self._verdicts.update(self._watch.verdicts(unjudged, self._now))
-        return liveliest(self._verdicts[row.id] for row in known) if known else UNOWNED
+        if not known:
+            return UNOWNED
+        return self._watch.with_moves(liveliest(self._verdicts[row.id] for row in known), moved_at, self._now)
 
     def _slowest_usual(self, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], float | None]:
         drawn = {

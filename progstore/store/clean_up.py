@@ -96,10 +96,13 @@ def _must_be_there(connection: Connection, session_ids: Sequence[int], task_ids:
 def _must_not_run(
     connection: Connection, session_ids: Sequence[int], task_ids: Sequence[int], lost: Collection[int]
 ) -> None:
-    running = [f"session {number}" for number in retention.open_among(connection, session_ids, lost)]
-    running += [f"task {number}" for number in retention.open_tasks_among(connection, task_ids, lost)]
+    open_sessions = retention.open_among(connection, session_ids, lost)
+    open_tasks = retention.open_tasks_among(connection, task_ids, lost)
+    running = [f"session {number}" for number in open_sessions] + [f"task {number}" for number in open_tasks]
     if running:
-        raise StillRunning(f"{', '.join(running[:10])} has not ended; force=True deletes it all the same")
+        error = StillRunning(f"{', '.join(running[:10])} has not ended; force=True deletes it all the same")
+        error.sessions, error.tasks = tuple(open_sessions), tuple(open_tasks)
+        raise error
 
 
 def _forecast(connection: Connection, session_ids: Sequence[int], task_ids: Sequence[int], began: float) -> PruneReport:

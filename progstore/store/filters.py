@@ -98,7 +98,7 @@ def task_conditions(connection: Connection, wanted: Filter) -> Conditions:
     if wanted.roots:
         conditions.append(ROOT)
     if wanted.active_since is not None:
-        conditions.append(tasks.c.session_id.in_(_active(wanted.active_since)))
+        conditions.append(tasks.c.session_id.in_(_active(wanted.active_since, wanted.until)))
         conditions.append(or_(tasks.c.ended_at.is_(None), tasks.c.ended_at >= wanted.active_since))
     if wanted.live:
         # They are few, so they lead; left to choose, SQLite walks through all that ended.
@@ -127,7 +127,7 @@ def session_conditions(connection: Connection, wanted: Filter) -> Conditions:
     if wanted.session_ids is not None:
         conditions.append(sessions.c.id.in_(wanted.session_ids))
     if wanted.active_since is not None:
-        conditions.append(sessions.c.id.in_(_active(wanted.active_since)))
+        conditions.append(sessions.c.id.in_(_active(wanted.active_since, wanted.until)))
     if wanted.live:
         conditions.append(sessions.c.id.in_(_candidates((Status.RUNNING, Status.PENDING))))
     if statuses := _statuses(wanted):
@@ -173,10 +173,15 @@ def _bounds(wanted: Filter, columns: Any) -> Conditions:
     return [condition(value) for value, condition in bounds if value is not None]
 
 
-def _active(since: float) -> CompoundSelect[Any]:
-    """Sessions that started or ended after that time, or have not ended: each found by its index."""
-    ids = select(sessions.c.id)
-    return union_all(ids.where(sessions.c.started_at >= since), ids.where(sessions.c.ended_at >= since), _OPEN_SESSIONS)
+def _active(since: float, until: float | None) -> CompoundSelect[Any]:
+    """Sessions that ended after the one time or have not ended, of those that started before the other: each found by
+    its index.
+    """
+    open_then = (select(sessions.c.id).where(sessions.c.ended_at >= since), _OPEN_SESSIONS)
+    if until is None:
+        return union_all(select(sessions.c.id).where(sessions.c.started_at >= since), *open_then)
+    started = select(sessions.c.id).where(sessions.c.started_at >= since, sessions.c.started_at < until)
+    return union_all(started, *(each.where(sessions.c.started_at < until) for each in open_then))
 
 
 def _says(wanted: str, *columns: ColumnElement[str]) -> ColumnElement[bool]:

@@ -29,6 +29,8 @@ from progstore.values import Life
 TABLES: Final = (processes, sessions, tasks, events, meta)
 SAFE_SQLITE: Final = (3, 51, 3)
 """The first SQLite whose own checkpoints cannot corrupt a database that two connections write."""
+WRITERS_LISTED: Final = 20
+"""Pairs of host and version that are told of, those with the most processes first."""
 FARTHEST_STEP: Final = 2**40
 """Row ids that are stepped over in search of one that can be read."""
 UNSAFE_NOTE: Final = (
@@ -37,8 +39,8 @@ UNSAFE_NOTE: Final = (
 )
 
 
-def check(reader: Reader, watch: Watch) -> Mapping[str, Any]:
-    """Facts about the file; `integrity` is "ok" or what is wrong.
+def check(reader: Reader, watch: Watch, *, integrity: bool = True) -> Mapping[str, Any]:
+    """Facts about the file; `integrity` is "ok" or what is wrong, and is left out where it was not asked for.
 
     Raises StoreNotFound, StoreTooNew, and StoreDamaged for a file that is no database at all.
     """
@@ -46,8 +48,9 @@ def check(reader: Reader, watch: Watch) -> Mapping[str, Any]:
     facts: dict[str, Any] = {"path": location.path, **_sizes(location)}
     with reader.connection() as connection:
         found = schema.versions(connection)
+        if integrity:
+            facts["integrity"] = _integrity(connection)
         facts |= {
-            "integrity": _integrity(connection),
             "schema": found.revision,
             "schema_of_this_progstore": schema.HEAD,
             "created_by": found.created_by,
@@ -55,8 +58,8 @@ def check(reader: Reader, watch: Watch) -> Mapping[str, Any]:
         }
         if sqlite3.sqlite_version_info < SAFE_SQLITE:
             facts["sqlite_note"] = UNSAFE_NOTE
-        if facts["integrity"] == "ok":
-            facts |= {"rows": _rows(connection), **_writers(connection, watch)}
+        if facts.get("integrity", "ok") == "ok":
+            facts |= {"rows": _rows(connection), **_writers(connection, watch), **_past(connection)}
     return facts
 
 
@@ -124,6 +127,20 @@ def _writers(connection: Connection, watch: Watch) -> dict[str, Any]:
         "writers": {str(life): number for life in Life if (number := sum(each.life is life for each in verdicts))},
         "lost_tasks": connection.execute(lost).scalar_one(),
         "dropped_events": dropped,
+    }
+
+
+def _past(connection: Connection) -> dict[str, Any]:
+    """Since when there are runs, which versions wrote on which hosts, and what a vacuum could give back."""
+    free, page = (connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("freelist_count", "page_size"))
+    host, version, number = processes.c.host, processes.c.progstore_version, func.count()
+    seen = select(host, version, number).group_by(host, version).order_by(number.desc(), host, version)
+    return {
+        "oldest_start": connection.execute(select(func.min(sessions.c.started_at))).scalar_one(),
+        "free_size": free * page,
+        "written_by": {
+            f"progstore {row[1]} on {row[0]}": row[2] for row in connection.execute(seen.limit(WRITERS_LISTED))
+        },
     }
 
 

@@ -118,17 +118,17 @@ def figures(connection: Connection, session_ids: Collection[int], now: float) ->
     return found
 
 
-def open_owners(connection: Connection, session_ids: Collection[int]) -> dict[int, set[int | None]]:
-    """The processes whose running tasks each of these sessions has."""
+def open_owners(connection: Connection, session_ids: Collection[int]) -> dict[int, dict[int | None, float]]:
+    """The processes whose running tasks each of these sessions has, and when one of them last moved (seconds UTC)."""
     if not session_ids:
         return {}
-    statement = select(tasks.c.session_id, tasks.c.process_id).distinct()
+    statement = select(tasks.c.session_id, tasks.c.process_id, func.max(tasks.c.updated_at))
     running = statement.where(
         tasks.c.session_id.in_(session_ids), tasks.c.ended_at.is_(None), tasks.c.status == "running"
-    )
-    found: dict[int, set[int | None]] = {}
-    for session_id, process_id in connection.execute(running):
-        found.setdefault(session_id, set()).add(process_id)
+    ).group_by(tasks.c.session_id, tasks.c.process_id)
+    found: dict[int, dict[int | None, float]] = {}
+    for session_id, process_id, moved_at in connection.execute(running):
+        found.setdefault(session_id, {})[process_id] = moved_at
     return found
 
 

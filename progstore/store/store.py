@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from progstore.errors import BadFilter, NotFound
+from progstore.errors import BadFilter, BadValue, NotFound
 from progstore.store.engine import locate
 from progstore.store.filters import check_limit, is_id, read_cursor
 from progstore.store.reader import Reader
@@ -27,14 +28,15 @@ EXPORT_PAGE = 500
 """Tasks that an export reads at once."""
 
 
-def open_store(url: str | None = None) -> Store:
+def open_store(url: str | None = None, *, stale_after: float = 0.0) -> Store:
     """The store at `url`: a path, `sqlite:///path`, or None for the configured or default one.
 
+    With `stale_after` seconds, running work that has not moved for longer is concluded to be stale; 0 is never.
     Nothing is created and nothing is migrated; the first question opens the file.
     Raises StoreError, with what to do, for a URL that cannot be used. Questions raise StoreNotFound, StoreDamaged,
     StoreTooNew, StoreBusy or StoreError where the file cannot be read.
     """
-    return Store(url)
+    return Store(url, stale_after=stale_after)
 
 
 class Store:
@@ -47,14 +49,16 @@ class Store:
     notice: str
     """A word for the user about the choice of the place, or empty."""
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, *, stale_after: float = 0.0) -> None:
+        if not 0 <= stale_after < math.inf:
+            raise BadValue(f"stale_after is a number of seconds, or 0 for never; got {stale_after!r}")
         location = locate(url)
         self.url = location.url
         self.path = location.path
         self.notice = location.notice
         self._location = location
         self._reader = Reader(location)
-        self._watch = Watch(location)
+        self._watch = Watch(location, stale_after)
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
@@ -164,24 +168,29 @@ class Store:
             raise NotFound(f"no task {name!r} ran in a session {session_name!r} in {self.path}")
         return found[0]
 
-    def names(self) -> tuple[HistoryView, ...]:
-        """The figures of every history, last started first."""
+    def names(
+        self, session_name: str | None = None, *, limit: int | None = None, newest: int = 200
+    ) -> tuple[HistoryView, ...]:
+        """The figures of every history, or of a session name's, last started first.
+
+        With a `limit` so many, over the `newest` runs of each: quick in a large store too. Raises BadFilter.
+        """
         from progstore.store import summaries
 
+        sizes = None if limit is None else (check_limit(limit), check_limit(newest))
         with self._reader.connection() as connection:
-            found = summaries.histories(connection)
-        return tuple(sorted(found, key=lambda each: -(each.last_started_at or 0.0)))
+            return summaries.names(connection, session_name, sizes)
 
-    def facets(self, filter: Filter | None = None) -> Mapping[str, Mapping[str, int]]:
+    def facets(self, filter: Filter | None = None, *, newest: int | None = None) -> Mapping[str, Mapping[str, int]]:
         """How many tasks match by status, session name and host, each most frequent first: {"status": {...},
         "session_name": {...}, "host": {...}}.
 
-        Counted are the newest 100,000 that match; without a filter the statuses are counted over all.
+        Counted are the newest 100,000 that match, or the `newest` so many; without both all statuses. Raises BadFilter.
         """
         from progstore.store import summaries
 
         with self._reader.connection() as connection:
-            return summaries.facets(connection, filter or Filter())
+            return summaries.facets(connection, filter or Filter(), newest)
 
     def data_version(self) -> int:
         """A number that changes when any other connection has committed; costs microseconds."""
@@ -269,11 +278,14 @@ class Store:
 
     # The file itself
 
-    def check(self) -> Mapping[str, Any]:
-        """Size, rows, versions, integrity ("ok" or what is wrong), WAL size, writers, warnings counted."""
+    def check(self, *, integrity: bool = True) -> Mapping[str, Any]:
+        """Size, rows, versions, integrity ("ok" or what is wrong), WAL size, writers, warnings counted.
+
+        Without `integrity` the file is not read through, which takes long where it is large.
+        """
         from progstore.store import maintenance
 
-        return maintenance.check(self._reader, self._watch)
+        return maintenance.check(self._reader, self._watch, integrity=integrity)
 
     def backup(self, target: str) -> int:
         """Copy the live store to a new file by SQLite's backup API; returns bytes.

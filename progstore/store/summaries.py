@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select, text
 
 from progstore import clean
+from progstore.errors import BadFilter
 from progstore.store.filters import UNUSUAL, task_conditions
 from progstore.store.tables import sessions, tasks
 from progstore.values import Filter, HistoryView
@@ -18,6 +20,29 @@ FACET_VALUES = 1000
 """Different names of one kind that are told; the most frequent."""
 FEWEST_RUNS = 3
 """Past runs from which it can be said how long something usually takes."""
+DIFFERENT = 5000
+"""Histories among which the last started are looked for; where there are more, among those of the newest tasks."""
+
+# From one pair of names to the next by the index, so it costs what there are of pairs, not of tasks.
+_PAIRS = text("""
+WITH RECURSIVE s(session_name) AS (
+  SELECT coalesce(:session_name, (SELECT min(session_name) FROM tasks))
+  UNION ALL
+  SELECT (SELECT min(session_name) FROM tasks WHERE session_name > s.session_name) FROM s
+  WHERE s.session_name IS NOT NULL AND :session_name IS NULL
+), pairs(session_name, name) AS (
+  SELECT session_name, (SELECT min(name) FROM tasks WHERE session_name = s.session_name) FROM s
+  WHERE session_name IS NOT NULL
+  UNION ALL
+  SELECT session_name,
+    (SELECT min(name) FROM tasks WHERE session_name = pairs.session_name AND name > pairs.name) FROM pairs
+  WHERE name IS NOT NULL
+  LIMIT :most
+)
+SELECT session_name, name,
+  (SELECT max(started_at) FROM tasks WHERE session_name = pairs.session_name AND name = pairs.name) AS last
+FROM pairs WHERE name IS NOT NULL
+""")
 
 
 def histories(connection: Connection, session_name: str | None = None, name: str | None = None) -> list[HistoryView]:
@@ -39,6 +64,61 @@ def histories(connection: Connection, session_name: str | None = None, name: str
     return [_history(connection, row) for row in connection.execute(grouped).all()]
 
 
+def names(connection: Connection, session_name: str | None, sizes: tuple[int, int] | None) -> tuple[HistoryView, ...]:
+    """The histories of all or of one session name, last started first; with `sizes` so many of them, with the figures
+    of that many newest runs of each.
+    """
+    if sizes is None:
+        found = histories(connection, session_name)
+        return tuple(sorted(found, key=lambda each: -(each.last_started_at or 0.0)))
+    wanted = None if session_name is None else clean.printable(session_name)
+    return tuple(_recent(connection, *pair, sizes[1]) for pair in _last_started(connection, wanted, sizes[0]))
+
+
+def _recent(connection: Connection, session_name: str, name: str, newest: int) -> HistoryView:
+    """The figures of the `newest` runs of one history."""
+    runs = connection.execute(
+        select(tasks.c.status, tasks.c.duration, tasks.c.started_at)
+        .where(tasks.c.session_name == session_name, tasks.c.name == name)
+        .order_by(tasks.c.started_at.desc(), tasks.c.id.desc())
+        .limit(newest)
+    ).all()
+    ended = Counter(run.status for run in runs)
+    seconds = sorted(run.duration for run in runs if run.status == "complete" and run.duration is not None)
+    over = ended["complete"] + ended["error"] + ended["cancelled"]
+    return HistoryView(
+        session_name=session_name,
+        name=name,
+        runs=len(runs),
+        complete=ended["complete"],
+        errors=ended["error"],
+        cancelled=ended["cancelled"],
+        success_rate=ended["complete"] / over if over else None,
+        median=seconds[_place(len(seconds), 50)] if seconds else None,
+        p90=seconds[_place(len(seconds), 90)] if seconds else None,
+        last_started_at=runs[0].started_at if runs else None,
+    )
+
+
+def _last_started(connection: Connection, session_name: str | None, limit: int) -> list[tuple[str, str]]:
+    """The pairs of session name and task name that started last, newest first."""
+    asked = {"most": DIFFERENT + 1, "session_name": session_name}
+    found = [tuple(row) for row in connection.execute(_PAIRS, asked)]
+    if len(found) > DIFFERENT:
+        newest = (
+            select(tasks.c.session_name, tasks.c.name, tasks.c.started_at)
+            .where(*([] if session_name is None else [tasks.c.session_name == session_name]))
+            .order_by(tasks.c.started_at.desc(), tasks.c.id.desc())
+            .limit(COUNTED)
+            .subquery()
+        )
+        last = func.max(newest.c.started_at)
+        grouped = select(newest.c.session_name, newest.c.name, last).group_by(newest.c.session_name, newest.c.name)
+        found = [tuple(row) for row in connection.execute(grouped.order_by(last.desc()).limit(limit))]
+    found.sort(key=lambda each: (-(each[2] or 0.0), each[0], each[1]))
+    return [(session_name, name) for session_name, name, _ in found[:limit]]
+
+
 def slowest_usual(connection: Connection, session_name: str, name: str) -> float | None:
     """The seconds (95th percentile, nearest rank) of the complete runs; None where there are fewer than three."""
     timed = _timed(session_name, name)
@@ -46,17 +126,21 @@ def slowest_usual(connection: Connection, session_name: str, name: str) -> float
     return _ranked(connection, session_name, name, runs, 95) if runs >= FEWEST_RUNS else None
 
 
-def facets(connection: Connection, wanted: Filter) -> dict[str, dict[str, int]]:
-    """How many of the newest matching tasks there are by status, session name and host; without a filter the statuses
-    are counted over all.
+def facets(connection: Connection, wanted: Filter, newest: int | None = None) -> dict[str, dict[str, int]]:
+    """How many of the `newest` matching tasks, by default COUNTED, there are by status, session name and host; without
+    both the statuses are counted over all. Raises BadFilter.
     """
-    matching = (
-        select(tasks.c.status, tasks.c.session_name, tasks.c.session_id)
-        .where(*task_conditions(connection, wanted))
-        .order_by(tasks.c.started_at.desc(), tasks.c.id.desc())
-        .limit(COUNTED)
-        .subquery()
-    )
+    if newest is not None and not 1 <= newest <= COUNTED:
+        raise BadFilter(f"newest is a whole number from 1 to {COUNTED:,}, got {newest!r}")
+    conditions = task_conditions(connection, wanted)
+    order: tuple[ColumnElement[Any], ...] = (tasks.c.started_at.desc(), tasks.c.id.desc())
+    if wanted.text:
+        # As for a page of a text search: by id, among so many rows.
+        last = connection.execute(select(func.max(tasks.c.id))).scalar() or 0
+        conditions.append(tasks.c.id > last - COUNTED)
+        order = (tasks.c.id.desc(),)
+    asked = select(tasks.c.status, tasks.c.session_name, tasks.c.session_id).where(*conditions)
+    matching = asked.order_by(*order).limit(newest or COUNTED).subquery()
     columns = {"status": matching.c.status, "session_name": matching.c.session_name, "host": sessions.c.host}
     grouped = (
         select(*columns.values(), func.count().label("number"))
@@ -67,7 +151,7 @@ def facets(connection: Connection, wanted: Filter) -> dict[str, dict[str, int]]:
     for *words, number in connection.execute(grouped):
         for facet, word in zip(columns, words, strict=True):
             counted[facet][word] = counted[facet].get(word, 0) + number
-    if wanted == Filter():
+    if wanted == Filter() and newest is None:
         counted["status"] = _statuses(connection)
     return {facet: _most_frequent(words) for facet, words in counted.items()}
 
@@ -85,9 +169,13 @@ def _ranked(connection: Connection, session_name: str, name: str, runs: int, per
     """The duration at that percentile by nearest rank; the covering index hands them out in order."""
     if not runs:
         return None
-    place = (percentile * runs + 99) // 100
-    ordered = _timed(session_name, name).order_by(tasks.c.duration).limit(1).offset(place - 1)
+    ordered = _timed(session_name, name).order_by(tasks.c.duration).limit(1).offset(_place(runs, percentile))
     return connection.execute(ordered).scalar()
+
+
+def _place(runs: int, percentile: int) -> int:
+    """Which of so many in order it is, the first being 0."""
+    return (percentile * runs + 99) // 100 - 1
 
 
 def _history(connection: Connection, row: Row[Any]) -> HistoryView:

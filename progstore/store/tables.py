@@ -104,8 +104,7 @@ sessions = Table(
     Index("ix_sessions_name", "name", "started_at", "id"),
     Index("ix_sessions_process", "process_id"),
     Index("ix_sessions_unusual", "end_status", "started_at", "id", sqlite_where=text("end_status <> 'complete'")),
-    Index("ix_sessions_live", "id", sqlite_where=text("ended_at IS NULL")),
-    Index("ix_sessions_ended", "ended_at"),
+    Index("ix_sessions_ended", "ended_at"),  # what has not ended is found by it too
     sqlite_autoincrement=True,
 )
 

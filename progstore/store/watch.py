@@ -29,10 +29,14 @@ class _Seen(NamedTuple):
 
 
 class Watch:
-    """Remembers when each owner's beats last moved; safe to use from several threads."""
+    """Remembers when each owner's beats last moved; safe to use from several threads.
 
-    def __init__(self, location: Location) -> None:
+    With `stale_after` seconds, work of a living owner that has not moved for longer is stale; with 0 it never is.
+    """
+
+    def __init__(self, location: Location, stale_after: float = 0.0) -> None:
         self._location = location
+        self._stale_after = stale_after
         self._mutex = threading.Lock()
         self.forget()
 
@@ -55,6 +59,15 @@ class Watch:
             if self._place is None:
                 self._place = owner.here()
             return {row.id: self._verdict(row, self._place, now) for row in processes}
+
+    def with_moves(self, verdict: Verdict, moved_at: float | None, now: float) -> Verdict:
+        """The verdict on work whose owner is judged so and which last moved at `moved_at` (seconds UTC)."""
+        if verdict.life is not Life.ALIVE or not self._stale_after or moved_at is None:
+            return verdict
+        still = now - moved_at
+        if still <= self._stale_after:
+            return verdict
+        return Verdict(life=Life.STALE, reason=f"nothing has moved, though {verdict.reason}", since=moved_at)
 
     def _verdict(self, row: Row[Any], reader: Place, now: float) -> Verdict:
         process = Owner(

@@ -40,7 +40,9 @@ INGEST = """
                 print(progstore.flush(10), flush=True)
 """
 PROGRAM = str(Path(sys.executable).with_name("progstore"))
-EXPECTED = re.compile(r"responded with a status of (401|404)|net::ERR_(CONNECTION|EMPTY)|htmx:error: Failed to fetch")
+EXPECTED = re.compile(
+    r"responded with a status of (400|401|404|503)|net::ERR_(CONNECTION|EMPTY|INCOMPLETE)|htmx:error: Failed to fetch"
+)
 """What chromium and htmx write to the console of a page whose server answers so, or is gone."""
 
 

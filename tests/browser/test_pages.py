@@ -29,9 +29,9 @@ def test_a_page_follows_a_run_while_one_watches(server: Any, visit: Visit, inges
     expect(page.get_by_text("7 / 10 file")).to_be_visible()
     ingest.go_on(3)
     ingest.end()
-    expect(page.get_by_role("heading", level=1)).to_have_text("nothing running, 1 recent")
+    expect(page.get_by_role("heading", level=1)).to_have_text("nothing running")
     expect(page.get_by_role("listitem").filter(has_text="nightly import")).to_contain_text("complete")
-    expect(page).to_have_title("nothing running, 1 recent · progstore")
+    expect(page).to_have_title("nothing running · progstore")
     assert page.evaluate("document.body.dataset.same") == "yes"
 
 
@@ -84,6 +84,21 @@ def test_the_page_says_when_the_server_is_gone_and_goes_on_when_it_is_back(
     start_server(port=server.port)
     expect(page.get_by_text("8 / 10 file")).to_be_visible(timeout=20_000)
     expect(notice).to_be_hidden()
+
+
+def test_a_page_polls_where_streams_are_not_to_be_had(server: Any, visit: Visit, ingest: Any) -> None:
+    """Each second; with a stream it is told, and asks hardly ever by itself."""
+    page = visit(server.address)
+    expect(page.get_by_text("3 / 10 file")).to_be_visible()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(3500)
+    assert len(asked) <= 1
+    page.context.route("**/changes", lambda route: route.fulfill(status=503))
+    page.reload()
+    expect(page.get_by_text("3 / 10 file")).to_be_visible()
+    ingest.go_on(1)
+    expect(page.get_by_text("4 / 10 file")).to_be_visible()
 
 
 def test_a_page_that_nobody_looks_at_asks_for_nothing(server: Any, visit: Visit, ingest: Any) -> None:
@@ -217,10 +232,11 @@ def test_everything_is_reached_by_keyboard(server: Any, visit: Visit, ingest: An
     """First the way past the header, then the links in the order of the page."""
     page = visit(server.address)
     reached = []
-    for _ in range(4):
+    for _ in range(10):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.textContent.trim()"))
-    assert reached == ["To the content", "progstore", "nightly import", "This page as JSON"]
+    rooms = ["Now", "History", "Names", "Timeline", "SQL", "Store"]
+    assert reached == ["To the content", "progstore", *rooms, "nightly import", "This page as JSON"]
 
 
 def test_signing_in_with_the_form(start_server: Any, visit: Visit, ingest: Any) -> None:

@@ -1,4 +1,4 @@
-"""What people read and type on the command line: ages, times, counts, cut and padded text."""
+"""What people read on the command line: times, counts, cut and padded text."""
 
 from __future__ import annotations
 
@@ -10,41 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from progstore.cli import text
-from progstore.errors import BadFilter
-
-
-@pytest.mark.parametrize(
-    ("typed", "seconds"),
-    [("90s", 90), ("15m", 900), ("26h", 93600), ("30d", 2592000), ("2w", 1209600), ("1.5h", 5400), (" 5 M ", 300)],
-)
-def test_an_age_is_a_number_and_a_unit(typed: str, seconds: float) -> None:
-    """Seconds, minutes, hours, days and weeks, in either case, with or without a space."""
-    assert text.age(typed) == seconds
-
-
-@pytest.mark.parametrize(
-    "typed", ["", "26", "h", "-5h", "5y", "1h30m", "nan", "infd", "1e3s", "٣d", "99999999999w", "5 h ago"]
-)
-def test_a_bad_age_is_refused_with_right_ones(typed: str) -> None:
-    """The message repeats what was typed, and shows what would have been understood."""
-    with pytest.raises(BadFilter, match="90s, 15m, 26h, 30d or 2w") as caught:
-        text.age(typed)
-    assert repr(typed) in str(caught.value)
-
-
-def test_a_moment_is_a_local_date_a_time_with_a_zone_or_an_age_ago() -> None:
-    """A date without a zone is meant where the user is."""
-    assert text.moment("2026-11-01") == datetime(2026, 11, 1).astimezone().timestamp()
-    assert text.moment("2026-11-01T08:30:00+02:00") == 1793514600
-    before = time.time() - 7 * 86400
-    assert before <= text.moment("7d") <= time.time() - 7 * 86400 + 1
-
-
-@pytest.mark.parametrize("typed", ["yesterday", "2026-13-01", "1.11.2026", "0001-01-01T00:00:00+23:00x", ""])
-def test_a_bad_moment_is_refused_with_right_ones(typed: str) -> None:
-    """The message shows a date, a time and an age."""
-    with pytest.raises(BadFilter, match="2026-11-01"):
-        text.moment(typed)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from progstore import Life, SessionView, Status, TaskView, open_store
+from progstore import BadValue, Life, SessionView, Status, TaskView, open_store
 from progstore.owner import here
 from progstore.store import tables
 from progstore.store.store import Store
@@ -147,6 +147,28 @@ def test_another_hosts_beats_are_timed_by_our_own_clock(filled: Filled) -> None:
     assert look().life is Life.LOST
     filled.change(tables.processes, process, beats=6)
     assert look().reason == "far gave a sign of life 0 s ago"
+
+
+def test_work_that_has_not_moved_for_long_is_stale_where_that_is_asked_for(filled: Filled, store: Store) -> None:
+    """A session as long as none of its tasks moves; what ended, or lost its owner, never is."""
+    session = filled.session(status=None, process_id=filled.process())
+    task = filled.task(session, status="running", process_id=filled.process(), updated_at=filled.now - 700)
+    ended = filled.session()
+    filled.task(ended, updated_at=filled.now - 700)
+    gone = filled.task(ended, status="running", process_id=filled.dead_process(), updated_at=filled.now - 700)
+    assert verdict_of(store.task(task)).life is Life.ALIVE
+    with Store(filled.location.path, stale_after=600) as watchful:
+        stale = verdict_of(watchful.task(task))
+        assert (stale.life, stale.since) == (Life.STALE, filled.now - 700)
+        assert stale.reason.startswith("nothing has moved, though process")
+        assert verdict_of(watchful.session(session)).life is Life.STALE
+        assert verdict_of(watchful.sessions().items[1]).life is Life.STALE
+        assert verdict_of(watchful.task(gone)).life is Life.LOST
+        filled.change(tables.tasks, task, updated_at=filled.now)
+        assert verdict_of(watchful.task(task)).life is Life.ALIVE
+    for never in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(BadValue, match="stale_after"):
+            Store(filled.location.path, stale_after=never)
 
 
 def test_settlement_notes_what_is_lost_and_leaves_the_status_alone(filled: Filled, store: Store) -> None:

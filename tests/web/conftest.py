@@ -16,6 +16,7 @@ import uvicorn
 
 import progstore
 from progstore_web import Access, create_app
+from tests.store.conftest import Filled
 
 Program = Callable[..., "subprocess.Popen[str]"]
 
@@ -91,6 +92,7 @@ def serve(store_path: Path) -> Iterator[Serve]:
 
         def end() -> None:
             client.close()
+            app.end_streams()
             server.should_exit = True
             thread.join()
             listener.close()
@@ -108,6 +110,14 @@ def serve(store_path: Path) -> Iterator[Serve]:
 def site(serve: Serve) -> httpx.Client:
     """A server of this test's store that asks for no token."""
     return serve()
+
+
+@pytest.fixture
+def filled(store_path: Path) -> Iterator[Filled]:
+    """This test's store, for a test that fills it row by row."""
+    made = Filled(store_path)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -152,4 +152,4 @@ def test_where_there_is_no_store_yet_lists_say_so(site: httpx.Client) -> None:
     assert answer.status_code == 503
     assert "progstore demo" in answer.json()["detail"]
     now = site.get("/api/v1/now").json()
-    assert (now["missing"], now["running"]) == (True, [])
+    assert (now["missing"], now["active"]["sessions"]) == (True, [])

@@ -137,12 +137,13 @@ def test_a_store_that_is_replaced_is_read_anew(
 ) -> None:
     """Another file in its place is another store, and is shown."""
     ingest.end()
-    assert asyncio.run(reader.board()).value.recent[0].session.name == "nightly import"
+    assert asyncio.run(reader.board()).value.completed.cards[0].session.name == "nightly import"
     for path in store_path.parent.glob("progstore.db*"):
         path.unlink()
     run_program("import progstore\nwith progstore.session('new'): list(progstore.track(range(2), 'Count'))")
     names = until(
-        lambda: [card.session.name for card in asyncio.run(reader.board()).value.recent], lambda names: names == ["new"]
+        lambda: [card.session.name for card in asyncio.run(reader.board()).value.completed.cards],
+        lambda names: names == ["new"],
     )
     assert names == ["new"]
 

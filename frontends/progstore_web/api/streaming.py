@@ -8,23 +8,31 @@ from typing import Any
 import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
+from litestar.types import ASGIApp
 
+from progstore_web.api.documents import problems
 from progstore_web.conditional import AnyRequest
 from progstore_web.reader import BOARD, Snapshot
 from progstore_web.site import Site
 from progstore_web.streams import EVENTS, LINES, Source, Stream
 
+STREAMED = {
+    200: ResponseSpec(str, description="Events, whose id is the state's tag", media_type="text/event-stream"),
+    **problems(s404="there is no such session", s503="too many streams are open, or the store cannot be read"),
+}
+
 
 def routes(site: Site) -> list[HTTPRouteHandler]:
     """The streams, below /api/v1."""
 
-    @get("/now/stream")
-    async def now(request: AnyRequest) -> Any:
+    @get("/now/stream", summary="The first page's content after each change", responses=STREAMED)
+    async def now(request: AnyRequest) -> ASGIApp:
         return await stream_of(site, request, Source(BOARD, site.reader.board, lambda board: board.json, "json"))
 
-    @get("/sessions/{session_id:int}/stream")
-    async def session(request: AnyRequest, session_id: FromPath[int]) -> Any:
+    @get("/sessions/{session_id:int}/stream", summary="A session after each change", responses=STREAMED)
+    async def session(request: AnyRequest, session_id: FromPath[int]) -> ASGIApp:
         return await stream_of(
             site, request, Source(session_id, partial(site.reader.run, session_id), lean_session, "lean")
         )

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from progstore_web.access import COOKIE_SECONDS, Attempts, Role, cookie_name, cookie_value
 from progstore_web.conditional import HTML, AnyRequest
-from progstore_web.site import Site, root_of
+from progstore_web.site import Site, is_for_programs, own_path, root_of, see
 
 
 class SignIn:
@@ -36,7 +36,7 @@ class SignIn:
             token, target = form.get("token", ""), form.get("next", "/")
             if not isinstance(token, str) or not isinstance(target, str):
                 return self._form(request, "/", 400, "That is not what this form sends.")
-            return self._try(request, token.strip(), _own_path(target))
+            return self._try(request, token.strip(), own_path(target))
 
         return [ask, take]
 
@@ -53,6 +53,8 @@ class SignIn:
             return self._try(request, token, target)
         if self._site.role(request):
             return None
+        if is_for_programs(request.scope["path"]):
+            self._site.check_reader(request)
         how = request.headers.get("sec-fetch-site"), request.headers.get("sec-fetch-mode")
         if how == ("cross-site", "navigate"):
             # A strict cookie is kept back when another site links here; asked again by our own page, it is sent.
@@ -85,15 +87,3 @@ class SignIn:
         body = self._site.templates.render("login.html", root_of(request), target=target, complaint=complaint)
         headers = {"www-authenticate": "Bearer"} if status == 401 else {}
         return Response(body, status_code=status, media_type=HTML, headers={"cache-control": "no-store", **headers})
-
-
-def see(path: str, *cookies: Cookie) -> Response[bytes]:
-    """Send the browser on to a path of this server, after something was done."""
-    headers = {"location": path, "cache-control": "no-store"}
-    return Response(b"", status_code=303, media_type=HTML, headers=headers, cookies=list(cookies))
-
-
-def _own_path(target: str) -> str:
-    """`target` where it is a path of this server, else the first page: nobody is sent to another site from here."""
-    is_own = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
-    return target if is_own else "/"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
+from litestar.types import ASGIApp
 
 from progstore_web.api.streaming import revisions, stream_of
 from progstore_web.conditional import AnyRequest
@@ -25,7 +24,7 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
         return await site.followed(request, await site.reader.board(), "_now.html")
 
     @get("/live/now/changes")
-    async def changes_now(request: AnyRequest) -> Any:
+    async def changes_now(request: AnyRequest) -> ASGIApp:
         return await stream_of(site, request, revisions(site))
 
     return [now, live_now, changes_now, *_session(site)]
@@ -41,7 +40,7 @@ def _session(site: Site) -> list[HTTPRouteHandler]:
         return await site.followed(request, await site.reader.run(session_id), "_session.html")
 
     @get("/live/sessions/{session_id:int}/changes")
-    async def changes_session(request: AnyRequest, session_id: FromPath[int]) -> Any:
+    async def changes_session(request: AnyRequest, session_id: FromPath[int]) -> ASGIApp:
         return await stream_of(site, request, revisions(site, session_id))
 
     return [session, live_session, changes_session]

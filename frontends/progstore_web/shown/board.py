@@ -1,26 +1,27 @@
-"""What the first page shows: which sessions run, need attention or ended lately, each with a few of its tasks."""
+"""What the first page shows: lanes of what runs, needs attention or ended lately, each session with a few tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from progstore import Filter, SessionView, Status, Store, StoreError, StoreNotFound, TaskView
+from progstore import Filter, Life, SessionView, Status, Store, StoreError, StoreNotFound, TaskView
 from progstore_web.bars import Bar, session_bar, task_bar
 from progstore_web.shown.trees import Row, rows_of, some_of
-from progstore_web.wording import counted, failure, state
+from progstore_web.wording import BYTES, amount, counted, failure, number, state
 
 LIVE_LIMIT = 100
 """Live sessions that are looked at; a store of many lost ones must not make the page slow."""
 LIVE_TASKS_LIMIT = 400
 NEWEST_LIMIT = 50
 """Newest sessions that are looked at, for errors and for what ended lately."""
-RECENT_LIMIT = 20
+COMPLETED_LIMIT = 6
 ATTENTION_LIMIT = 12
-"""Sessions in need of attention that are shown; the rest is counted."""
+"""Sessions of a lane that are shown; the rest is counted."""
 ATTENTION_SECONDS = 24 * 3600.0
-"""How long an error needs attention; later it is one of the recent sessions."""
+"""How long an error needs attention; later it is one of the completed sessions."""
 TASKS_READ = 30
 """Newest tasks that are read of each session."""
 TASKS_SHOWN = 8
@@ -66,6 +67,15 @@ class Card:
         return "" if said in {failure(row.task) for row in self.rows} else said
 
     @property
+    def last_item(self) -> str:
+        """How far the only task came that its owner left behind: "item 31,207"; empty where there are more."""
+        left = [row.task for row in self.rows if row.task.status is Status.RUNNING]
+        if len(left) != 1:
+            return ""
+        task = left[0]
+        return amount(task.done, task.unit) if task.unit in BYTES else f"{task.unit or 'item'} {number(task.done)}"
+
+    @property
     def failed(self) -> float:
         """Items that failed, in the tasks that are shown."""
         return sum(row.task.failed for row in self.rows)
@@ -89,51 +99,74 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Board:
-    """The first page. `more` counts what needs attention beyond what is shown.
-
-    `trouble` is why the store cannot be read, or empty; `missing` says that there is no store yet, which is no fault.
+class Lane:
+    """Sessions that stand alike, newest first; `more` counts those beyond what is shown, `ended` are the ids of all
+    in the lane that have ended, so that they may be cleared.
     """
 
-    running: tuple[Card, ...] = ()
-    attention: tuple[Card, ...] = ()
-    recent: tuple[Card, ...] = ()
+    cards: tuple[Card, ...] = ()
     more: int = 0
+    ended: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.cards) + self.more
+
+    def to_dict(self) -> dict[str, Any]:
+        """The lane as plain JSON."""
+        return {"sessions": [card.to_dict() for card in self.cards], "more": self.more}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """The first page, of the live sessions and of the newest. `has_older` says that there are more in the history.
+
+    `recovered` are those of other hosts that were running before this server began, and from which nothing was heard
+    since. `trouble` is why the store cannot be read, or empty; `missing` says that there is no store yet, which is no
+    fault.
+    """
+
+    active: Lane = Lane()
+    recovered: Lane = Lane()
+    attention: Lane = Lane()
+    completed: Lane = Lane()
+    has_older: bool = False
     trouble: str = ""
     missing: bool = False
 
     @property
     def is_live(self) -> bool:
         """Whether something on it can change without a write: a verdict, or a percent that is drawn from the clock."""
-        return bool(self.running) or any(not _is_over(card.session) for card in self.attention)
+        lanes = (self.recovered, self.attention)
+        return bool(self.active.cards) or any(not _is_over(card.session) for lane in lanes for card in lane.cards)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was ever recorded."""
-        return not (self.running or self.attention or self.recent)
+        return not (self.active or self.recovered or self.attention or self.completed)
 
     def headline(self) -> list[tuple[str, str]]:
-        """The page in one sentence, as (tone, words): 3 running, 1 lost, 2 recent."""
-        parts = [("live" if self.running else "idle", f"{len(self.running) or 'nothing'} running")]
+        """The page in one sentence, as (tone, words): 3 running, 1 lost, 1 stale."""
+        parts = [("live" if self.active else "idle", f"{len(self.active) or 'nothing'} running")]
+        if self.recovered:
+            parts.append(("warn", f"{len(self.recovered)} recovered"))
         words: dict[tuple[str, str], int] = {}
-        for card in self.attention:
+        for card in self.attention.cards:
             said = state(card.session)
             words[said.tone, said.word] = words.get((said.tone, said.word), 0) + 1
         parts += [(tone, f"{count} {_plural(word, count)}") for (tone, word), count in words.items()]
-        if self.more:
-            parts.append(("warn", f"{self.more} more"))
-        if self.recent:
-            parts.append(("idle", f"{len(self.recent)} recent"))
+        if self.attention.more:
+            parts.append(("warn", f"{self.attention.more} more"))
         return parts
 
     def to_dict(self) -> dict[str, Any]:
         """The page as plain JSON."""
         return {
             "headline": ", ".join(words for _, words in self.headline()),
-            "running": [card.to_dict() for card in self.running],
-            "attention": [card.to_dict() for card in self.attention],
-            "attention_more": self.more,
-            "recent": [card.to_dict() for card in self.recent],
+            "active": self.active.to_dict(),
+            "recovered": self.recovered.to_dict(),
+            "attention": self.attention.to_dict(),
+            "completed": self.completed.to_dict(),
+            "has_older": self.has_older,
             "trouble": self.trouble,
             "missing": self.missing,
         }
@@ -142,8 +175,11 @@ class Board:
 class BoardReader:
     """Reads boards from one store, and remembers the tasks of what has ended from one board to the next."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, began: float) -> None:
+        """`began` is when the server did, seconds UTC."""
         self._store = store
+        self._began = began
+        self._host = socket.gethostname()
         self._ended: dict[int, tuple[SessionView, tuple[TaskView, ...]]] = {}
 
     def read(self, now: float) -> Board:
@@ -157,29 +193,43 @@ class BoardReader:
 
     def _read(self, now: float) -> Board:
         live = self._store.sessions(Filter(live=True), limit=LIVE_LIMIT).items
-        newest = self._store.sessions(limit=NEWEST_LIMIT).items
+        newest = self._store.sessions(limit=NEWEST_LIMIT)
         every = {session.id: session for session in (*live, *newest)}
         ordered = sorted(every.values(), key=lambda session: (session.started_at or 0.0, session.id), reverse=True)
-        attention = [session for session in ordered if _needs_attention(session, now)]
-        others = [session for session in ordered if not _needs_attention(session, now)]
-        running = [session for session in others if not session.status.is_terminal]
-        recent = [session for session in others if session.status.is_terminal]
-        shown = attention[:ATTENTION_LIMIT]
         self._forget_all_but(every)
+        lanes: dict[str, list[tuple[SessionView, tuple[TaskView, ...]]]] = {}
+        for session, tasks in self._with_tasks(ordered):
+            lanes.setdefault(self._lane(session, tasks, now), []).append((session, tasks))
         return Board(
-            running=self._cards(running),
-            attention=self._cards(shown),
-            recent=self._cards(recent[:RECENT_LIMIT]),
-            more=len(attention) - len(shown),
+            active=_lane(lanes.get("active", ()), LIVE_LIMIT),
+            recovered=_lane(lanes.get("recovered", ()), LIVE_LIMIT),
+            attention=_lane(lanes.get("attention", ()), ATTENTION_LIMIT),
+            completed=_lane(lanes.get("completed", ()), COMPLETED_LIMIT),
+            has_older=newest.next_cursor is not None,
         )
 
-    def _cards(self, sessions: list[SessionView]) -> tuple[Card, ...]:
+    def _lane(self, session: SessionView, tasks: tuple[TaskView, ...], now: float) -> str:
+        if _is_over(session):
+            # A declared session has no end of its own.
+            is_news = (session.ended_at or session.started_at or 0.0) > now - ATTENTION_SECONDS
+            return "attention" if is_news and state(session).tone == "bad" else "completed"
+        if self._is_recovered(session, tasks):
+            return "recovered"
+        return "attention" if state(session).tone in ("warn", "bad") else "active"
+
+    def _is_recovered(self, session: SessionView, tasks: tuple[TaskView, ...]) -> bool:
+        verdict = session.verdict
+        if verdict is None or verdict.life not in (Life.UNREACHABLE, Life.UNKNOWN) or session.host == self._host:
+            return False
+        return all((task.updated_at or 0.0) < self._began for task in tasks)
+
+    def _with_tasks(self, sessions: list[SessionView]) -> list[tuple[SessionView, tuple[TaskView, ...]]]:
         ids = tuple(session.id for session in sessions if not _is_over(session))
         live: dict[int, list[TaskView]] = {}
         if ids:
             for task in self._store.tasks(Filter(session_ids=ids, live=True), limit=LIVE_TASKS_LIMIT):
                 live.setdefault(task.session_id, []).append(task)
-        return tuple(_card(session, (*live.get(session.id, ()), *self._newest(session))) for session in sessions)
+        return [(session, (*live.get(session.id, ()), *self._newest(session))) for session in sessions]
 
     def _newest(self, session: SessionView) -> tuple[TaskView, ...]:
         known = self._ended.get(session.id)
@@ -195,6 +245,18 @@ class BoardReader:
             del self._ended[gone]
 
 
+def _lane(found: Sequence[tuple[SessionView, tuple[TaskView, ...]]], limit: int) -> Lane:
+    return Lane(
+        cards=tuple(_card(session, tasks) for session, tasks in found[:limit]),
+        more=max(0, len(found) - limit),
+        ended=tuple(session.id for session, _ in found if _is_over(session) or _is_lost(session)),
+    )
+
+
+def _is_lost(session: SessionView) -> bool:
+    return session.verdict is not None and session.verdict.life is Life.LOST
+
+
 def _card(session: SessionView, tasks: tuple[TaskView, ...]) -> Card:
     chosen = some_of(tasks, TASKS_SHOWN, COMPLETE_SHOWN)
     return Card(session=session, rows=rows_of(chosen), hidden=max(0, sum(session.counts.values()) - len(chosen)))
@@ -203,14 +265,6 @@ def _card(session: SessionView, tasks: tuple[TaskView, ...]) -> Card:
 def _is_over(session: SessionView) -> bool:
     """Whether none of its tasks goes on; one with an error may have others that do."""
     return session.status.is_terminal and not session.counts.get("running") and not session.counts.get("pending")
-
-
-def _needs_attention(session: SessionView, now: float) -> bool:
-    tone = state(session).tone
-    if not _is_over(session):
-        return tone in ("warn", "bad")
-    # A declared session has no end of its own.
-    return tone == "bad" and (session.ended_at or session.started_at or 0.0) > now - ATTENTION_SECONDS
 
 
 def _plural(word: str, count: int) -> str:

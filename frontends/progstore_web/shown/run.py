@@ -9,17 +9,30 @@ from typing import Any
 
 import msgspec
 
-from progstore import EventView, NotFound, SessionView, Store
-from progstore_web.wording import failure
+from progstore import EventView, NotFound, SessionView, Store, TaskView
+from progstore_web.charts import Place, place
+from progstore_web.shown.trees import rows_of
+from progstore_web.wording import failure, state
 
 EVENTS_LIMIT = 200
 """Newest events that are shown; all of them are had from the JSON."""
+LANES_LIMIT = 40
+"""Tasks on the timeline of a session, those that started last."""
 
 _OLDEST_SHOWN = "SELECT id FROM v_events WHERE session_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
 _PROCESS = (
     "SELECT argv, cwd, username, python, progstore, end_reason, dropped_events"
     " FROM v_sessions WHERE id = ? AND argv IS NOT NULL"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLane:
+    """One task on the timeline of its session, how deep it is nested, and from where to where it ran."""
+
+    task: TaskView
+    depth: int
+    place: Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +62,29 @@ class Run:
     def task_names(self) -> Mapping[int, str]:
         """The tasks' names by id, for events tell only the id."""
         return {task.id: task.name for task in self.session.tasks}
+
+    @property
+    def lanes(self) -> list[TaskLane]:
+        """When each task ran, as a tree; what runs goes up to the newest sign of any."""
+        begun = [(row, row.task.started_at) for row in rows_of(self.session.tasks) if row.task.started_at is not None]
+        newest = {row.task.id for row, _ in sorted(begun, key=lambda each: (each[1], each[0].task.id))[-LANES_LIMIT:]}
+        ends = {row.task.id: row.task.ended_at or row.task.updated_at or start for row, start in begun}
+        first = min((start for row, start in begun if row.task.id in newest), default=0.0)
+        last = max(ends.values(), default=0.0)
+        return [
+            TaskLane(
+                task=row.task,
+                depth=row.depth,
+                place=place(start, last if state(row.task).word == "running" else ends[row.task.id], first, last),
+            )
+            for row, start in begun
+            if row.task.id in newest
+        ]
+
+    @property
+    def more_lanes(self) -> int:
+        """Tasks that have begun and are not on the timeline."""
+        return max(0, sum(task.started_at is not None for task in self.session.tasks) - LANES_LIMIT)
 
     def to_dict(self) -> dict[str, Any]:
         """The session with its tasks, events and process, as plain JSON."""

@@ -1,5 +1,5 @@
-// Keeps a live page true: times in the reader's own zone, polling that rests while nobody looks, and a word when the
-// server cannot be reached.
+// Times in the reader's own zone; and what keeps a live page true: word of each change by a stream, or by asking each
+// second where there is none, rest while nobody looks, and a word when the server cannot be reached.
 "use strict";
 
 {
@@ -75,62 +75,93 @@
   setInterval(() => TimeSince.all.forEach((each) => each.write()), 1000);
 
   const live = document.getElementById("live");
-  const offline = document.getElementById("offline");
-  let shown = null; // the tag of what the page shows
-  let reachedAt = new Date();
+  if (live) follow(live, document.getElementById("offline"));
 
-  function say(reason) {
-    offline.textContent = `${reason} What you see is from ${clock.format(reachedAt)}; this page goes on by itself.`;
-    offline.hidden = false;
-    live.classList.add("old");
-  }
+  function follow(live, offline) {
+    const SLOWLY = 10; // with a stream only each tenth look is taken, lest a stream that died unnoticed be trusted
+    const AGAIN = 30000; // milliseconds after which a refused stream is tried again
+    let shown = null; // the tag of what the page shows
+    let reachedAt = new Date();
+    let stream = null;
+    let looks = 0;
 
-  function reached() {
-    reachedAt = new Date();
-    offline.hidden = true;
-    live.classList.remove("old");
-  }
+    const page = () => document.getElementById("page");
+    const isStreaming = () => stream?.readyState === EventSource.OPEN;
 
-  function entitle() {
-    const page = document.getElementById("page");
-    document.title = page.dataset.title;
-  }
-
-  live.addEventListener("htmx:before:request", (event) => {
-    if (document.hidden) event.preventDefault();
-  });
-
-  live.addEventListener("htmx:before:response", (event) => {
-    const { status, headers } = event.detail.ctx.response;
-    const away = Date.parse(headers.get("date")) - Date.now();
-    skew = Math.abs(away) > SKEW ? away : 0;
-    if (status === 401) {
-      location.reload(); // signed out: the server asks for the token
-    } else if (status >= 400) {
-      event.preventDefault();
-      say(status === 404 ? "This session is no longer in the store." : `The server answers with an error (${status}).`);
-    } else {
-      reached();
-      const tag = headers.get("etag");
-      if (tag !== null && tag === shown) event.preventDefault();
-      shown = tag;
+    function say(reason) {
+      offline.textContent = `${reason} What you see is from ${clock.format(reachedAt)}; this page goes on by itself.`;
+      offline.hidden = false;
+      live.classList.add("old");
     }
-  });
 
-  live.addEventListener("htmx:error", () => say("The server cannot be reached."));
+    function reached() {
+      reachedAt = new Date();
+      offline.hidden = true;
+      live.classList.remove("old");
+    }
 
-  live.addEventListener("htmx:after:swap", () => {
-    const version = document.getElementById("page").dataset.version;
-    if (version !== live.dataset.version) location.reload(); // the server is a newer one, and so are its scripts
-    entitle();
-  });
+    function wake() {
+      if (!document.hidden) htmx.trigger(live, "wake");
+    }
 
-  live.dataset.version = document.getElementById("page").dataset.version;
+    // A browser opens six connections to a server at most, over all its windows: one that nobody sees gives its back.
+    function listen() {
+      if (document.hidden) {
+        stream?.close();
+        stream = null;
+      } else if (live.dataset.changes && !stream) {
+        stream = new EventSource(live.dataset.changes);
+        stream.addEventListener("message", wake);
+        stream.addEventListener("error", () => {
+          if (stream?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+          stream = null;
+          setTimeout(listen, AGAIN);
+        });
+      }
+    }
 
-  const wake = () => {
-    if (!document.hidden) htmx.trigger(live, "wake");
-  };
-  document.addEventListener("visibilitychange", wake);
-  addEventListener("online", wake);
-  addEventListener("pageshow", (event) => event.persisted && wake());
+    live.addEventListener("htmx:before:request", (event) => {
+      const isRoutine = event.detail.ctx.sourceEvent.type === "every";
+      if (isRoutine) looks += 1;
+      if (document.hidden || (isRoutine && isStreaming() && looks % SLOWLY)) event.preventDefault();
+    });
+
+    live.addEventListener("htmx:before:response", (event) => {
+      const { status, headers } = event.detail.ctx.response;
+      const away = Date.parse(headers.get("date")) - Date.now();
+      skew = Math.abs(away) > SKEW ? away : 0;
+      if (status === 401) {
+        location.reload(); // signed out: the server asks for the token
+      } else if (status >= 400) {
+        event.preventDefault();
+        say(status === 404 ? "This is no longer in the store." : `The server answers with an error (${status}).`);
+      } else {
+        reached();
+        const tag = headers.get("etag");
+        if (tag !== null && tag === shown) event.preventDefault();
+        shown = tag;
+      }
+    });
+
+    live.addEventListener("htmx:error", () => say("The server cannot be reached."));
+
+    live.addEventListener("htmx:after:swap", () => {
+      if (page().dataset.version !== version) location.reload(); // the server is a newer one, and so are its scripts
+      document.title = page().dataset.title;
+    });
+
+    const { version } = page().dataset;
+    const seen = () => {
+      listen();
+      wake();
+    };
+    document.addEventListener("visibilitychange", seen);
+    addEventListener("online", seen);
+    addEventListener("pageshow", (event) => event.persisted && seen());
+    addEventListener("pagehide", () => {
+      stream?.close();
+      stream = null;
+    });
+    listen();
+  }
 }

@@ -100,12 +100,6 @@ def _create_sessions() -> None:
     )
     op.create_index(op.f("ix_sessions_history"), "sessions", ["started_at", "id"])
     op.create_index(op.f("ix_sessions_host"), "sessions", ["host", "started_at", "id"])
-    op.create_index(
-        op.f("ix_sessions_live"),
-        "sessions",
-        ["id"],
-        sqlite_where=sa.text("ended_at IS NULL"),
-    )
     op.create_index(op.f("ix_sessions_ended"), "sessions", ["ended_at"])
     op.create_index(op.f("ix_sessions_name"), "sessions", ["name", "started_at", "id"])
     op.create_index(op.f("ix_sessions_process"), "sessions", ["process_id"])

@@ -1,0 +1,104 @@
+"""Removing what is no longer needed; only for the admin, and each with a way to ask first what would go."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, delete, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from progstore import PruneReport
+from progstore_web.api.documents import LARGEST_ID, PruneRequest, Vacuumed, problems, refuse_others
+from progstore_web.conditional import JSON, AnyRequest
+from progstore_web.site import Site
+
+Force = Annotated[bool, QueryParameter(description="Delete it though it runs.")]
+DryRun = Annotated[bool, QueryParameter(description="Only say what would go.")]
+REPORT = ResponseSpec(PruneReport, description="What went, or would go", generate_examples=False)
+FAULTS = problems(
+    s403="a view token, or another site's page", s404="there is no such row", s409="it runs", s503="the store is busy"
+)
+
+
+def routes(site: Site) -> list[HTTPRouteHandler]:
+    """The routes, below /api/v1."""
+    return [*_deletes(site), *_upkeep(site)]
+
+
+def _deletes(site: Site) -> list[HTTPRouteHandler]:
+    @delete(
+        "/sessions/{session_id:int}",
+        status_code=200,
+        summary="Delete a session with all that hangs on it",
+        responses={200: REPORT, **FAULTS},
+        sync_to_thread=True,
+    )
+    def delete_session(
+        request: AnyRequest, session_id: FromPath[int], force: Force = False, dry_run: DryRun = False
+    ) -> Response[bytes]:
+        site.check_writer(request)
+        refuse_others(request, ("force", "dry_run"))
+        return _report(site.store.delete(sessions=[min(session_id, LARGEST_ID)], force=force, dry_run=dry_run))
+
+    @delete(
+        "/tasks/{task_id:int}",
+        status_code=200,
+        summary="Delete a task with what is nested in it",
+        responses={200: REPORT, **FAULTS},
+        sync_to_thread=True,
+    )
+    def delete_task(
+        request: AnyRequest, task_id: FromPath[int], force: Force = False, dry_run: DryRun = False
+    ) -> Response[bytes]:
+        site.check_writer(request)
+        refuse_others(request, ("force", "dry_run"))
+        return _report(site.store.delete(tasks=[min(task_id, LARGEST_ID)], force=force, dry_run=dry_run))
+
+    return [delete_session, delete_task]
+
+
+def _upkeep(site: Site) -> list[HTTPRouteHandler]:
+    @post(
+        "/prune",
+        status_code=200,
+        summary="Remove ended sessions that match all that is given",
+        responses={200: REPORT, **FAULTS},
+        sync_to_thread=True,
+    )
+    def prune(request: AnyRequest, data: JSONBody[PruneRequest]) -> Response[bytes]:
+        site.check_writer(request)
+        refuse_others(request, ())
+        return _report(
+            site.store.prune(
+                older_than=data.older_than,
+                statuses=frozenset(data.statuses),
+                name=data.name,
+                keep_last=data.keep_last,
+                dry_run=data.dry_run,
+            )
+        )
+
+    @post(
+        "/vacuum",
+        status_code=200,
+        summary="Give free pages back to the disk",
+        responses={200: ResponseSpec(Vacuumed, description="Bytes given back", generate_examples=False), **FAULTS},
+        sync_to_thread=True,
+    )
+    def vacuum(request: AnyRequest) -> Response[bytes]:
+        site.check_writer(request)
+        refuse_others(request, ())
+        return _answer(msgspec.json.encode(Vacuumed(site.store.vacuum())))
+
+    return [prune, vacuum]
+
+
+def _report(report: PruneReport) -> Response[bytes]:
+    return _answer(msgspec.json.encode(report.to_dict()))
+
+
+def _answer(body: bytes) -> Response[bytes]:
+    return Response(body, media_type=JSON, headers={"cache-control": "no-store"})

@@ -1,0 +1,95 @@
+"""The first page's lanes: what runs, what needs somebody, what was taken over, and what ended."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import httpx
+import pytest
+
+from progstore_web import Access
+from tests.store.conftest import Filled
+from tests.web.conftest import Serve
+
+
+def text_of(page: str) -> str:
+    """What a reader sees of it."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def lane(page: str, name: str) -> str:
+    """The lane of that name."""
+    found = re.search(rf'<section class="lane" aria-labelledby="{name}">(.*?)</section>', page, re.DOTALL)
+    assert found, name
+    return found[1]
+
+
+def test_of_nine_completed_the_six_newest_are_shown(site: httpx.Client, filled: Filled) -> None:
+    """And how many more there are, newest first; the button says how many it would clear."""
+    for number in range(9):
+        filled.task(filled.session(f"job {number}", started_at=filled.now - 100 + number))
+    completed = lane(site.get("/").text, "completed")
+    assert re.findall(r"job \d", text_of(completed))[:6] == [f"job {number}" for number in (8, 7, 6, 5, 4, 3)]
+    assert "job 2" not in completed
+    assert "+ 3 more" in text_of(completed)
+    assert "Clear 9" in text_of(completed)
+    assert completed.count('name="session"') == 9
+
+
+def test_an_empty_lane_has_nothing_to_clear(site: httpx.Client, filled: Filled) -> None:
+    """Its button is there, says none, and does nothing; what runs is not offered."""
+    session = filled.session(status=None, process_id=filled.process())
+    filled.task(session, status="running", process_id=1, done=5, total=None)
+    page = site.get("/").text
+    for name in ("attention", "completed"):
+        assert re.search(r"<button[^>]* disabled>Clear 0</button>", lane(page, name))
+    assert "Clear" not in lane(page, "active")
+    assert "5 / ∞ it" in text_of(lane(page, "active"))
+    assert "1 running" in text_of(page)
+
+
+def test_who_may_only_look_is_offered_no_button(serve: Serve, filled: Filled) -> None:
+    """Neither for completed nor for failed sessions."""
+    filled.task(filled.session())
+    site = serve(access=Access(tokens=("alpha",), view_tokens=("beta",)))
+    for token, number in (("alpha", 2), ("beta", 0)):
+        page = site.get("/", headers={"authorization": f"Bearer {token}"}).text
+        assert page.count(">Clear ") == number, token
+
+
+def test_what_was_lost_says_when_and_at_which_item(site: httpx.Client, filled: Filled) -> None:
+    """And is cleared with what failed, but not what still moves."""
+    lost = filled.session("lost", status=None, process_id=filled.dead_process())
+    filled.task(lost, status="running", process_id=1, done=31_207, unit="row")
+    failed = filled.session("failed", status="error", started_at=filled.now - 50)
+    filled.task(failed, status="error", error_type="ValueError", error="row 7")
+    attention = lane(site.get("/").text, "attention")
+    assert re.search(r"lost since .* at row 31,207: process \d+ is gone", text_of(attention))
+    assert re.findall(r'name="session" value="(\d+)"', attention) == [str(failed), str(lost)]
+
+
+def test_an_old_error_no_longer_needs_attention(site: httpx.Client, filled: Filled) -> None:
+    """After a day it is one of those that ended."""
+    old = filled.session("old", status="error", started_at=filled.now - 25 * 3600)
+    filled.task(old, status="error", started_at=filled.now - 25 * 3600)
+    page = site.get("/").text
+    assert "Nothing was lost" in lane(page, "attention")
+    assert "old" in lane(page, "completed")
+
+
+@pytest.mark.parametrize(
+    ("silent", "reported", "where"), [(100, 100, "recovered"), (100, -5, "attention"), (5, 100, "active")]
+)
+def test_another_hosts_run_is_recovered_until_it_reports(
+    site: httpx.Client, filled: Filled, silent: float, reported: float, where: str
+) -> None:
+    """One that was running before this server began, and from which nothing was heard since; one that reported to it
+    and then fell silent needs attention, and one that beats is active.
+    """
+    far = filled.process(host="far", machine_id="m", boot_id="b", pid_namespace="p", heartbeat_at=filled.now - silent)
+    session = filled.session("import", status=None, process_id=far, host="far")
+    filled.task(session, status="running", process_id=far, updated_at=filled.now - reported)
+    page = site.get("/").text
+    assert "import" in lane(page, where)
+    assert ("1 recovered" in text_of(page)) == (where == "recovered")
