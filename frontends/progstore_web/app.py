@@ -15,18 +15,16 @@ from progstore_web.api import cleanup, export, metrics, openapi, sessions, strea
 from progstore_web.assets import Assets
 from progstore_web.conditional import JSON, AnyRequest
 from progstore_web.gate import Gate
-from progstore_web.pages import compare, embed, history, names, now, sql, task, timeline
+from progstore_web.pages import compare, delete, embed, history, names, now, sql, store, task, timeline
 from progstore_web.pages.login import SignIn
 from progstore_web.polls import Polls
-from progstore_web.problems import problem_body, reason_of, status_of
+from progstore_web.problems import BODY_LIMIT, problem_body, reason_of, status_of
 from progstore_web.reader import Reader
 from progstore_web.rendering import Templates
 from progstore_web.site import Site, is_for_programs
 from progstore_web.streams import Streams
 
-BODY_LIMIT = 64_000
-"""Bytes that a request may carry; forms and short documents are all that is sent here."""
-PAGES = (compare, history, names, now, sql, task, timeline)
+PAGES = (compare, delete, history, names, now, sql, store, task, timeline)
 """Each has `routes(site)`; what they answer needs a sign-in where there are tokens."""
 API = (cleanup, export, sessions, streaming, tasks)
 """The same, below /api/v1."""
@@ -118,6 +116,7 @@ def _problem(error: Exception) -> Response[bytes]:
     status = status_of(error)
     body, media_type = problem_body(status, reason_of(error))
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}
-    if isinstance(error, HTTPException) and "retry-after" in (error.headers or {}):
-        headers["retry-after"] = error.headers["retry-after"]
+    given = (error.headers or {}) if isinstance(error, HTTPException) else {}
+    if "retry-after" in given:
+        headers["retry-after"] = given["retry-after"]
     return Response(body, status_code=status, media_type=media_type, headers={"cache-control": "no-store", **headers})

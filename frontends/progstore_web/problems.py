@@ -10,6 +10,8 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 from progstore import BadFilter, BadQuery, BadValue, NotFound, ProgstoreError, StillRunning, StoreError
 
 MEDIA_TYPE = "application/problem+json"
+BODY_LIMIT = 64_000
+"""Bytes that a request may carry; forms and short documents are all that is sent here."""
 
 
 def status_of(error: Exception) -> int:
@@ -31,9 +33,13 @@ def reason_of(error: Exception) -> str:
         return str(error)
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         faults = ((each.get("key", "request"), each.get("message", "cannot be used")) for each in error.extra)
-        return "; ".join(f"{key}: {message}" for key, message in faults)
+        # Of a body that is not there, Litestar says no more than the name of its own parameter.
+        said = (f"{key}: {message}" if message != "'data'" else "a body as JSON is needed" for key, message in faults)
+        return "; ".join(said)
     if isinstance(error.__cause__, SerializationException):
         return f"the body is not the JSON that is expected here: {error.__cause__}"
+    if isinstance(error, HTTPException) and error.status_code == 413:
+        return f"a request may carry {BODY_LIMIT:,} bytes at most"
     if isinstance(error, HTTPException) and error.status_code == 404:
         return "there is nothing at this address"
     if isinstance(error, HTTPException) and (error.status_code < 500 or error.status_code == 503):

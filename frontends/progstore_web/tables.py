@@ -14,7 +14,7 @@ def csv_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     """The rows under their columns."""
     written = io.StringIO()
     table = csv.writer(written, lineterminator="\r\n")
-    table.writerow(columns)
+    table.writerow(map(_cell, columns))
     table.writerows([_cell(value) for value in row] for row in rows)
     return written.getvalue().encode("utf-8", "replace")
 

@@ -202,8 +202,10 @@ def _check_lines(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _fact(name: str, value: Any) -> str:
+    if not value and not isinstance(value, int):
+        return "none"
     if isinstance(value, dict):
-        return _counts(value) or "none"
+        return _counts(value)
     if isinstance(value, int) and ("size" in name or "bytes" in name):
         return f"{size(value)} ({value:,} bytes)"
     if isinstance(value, float):

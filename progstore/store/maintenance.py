@@ -22,6 +22,7 @@ from progstore.store.engine import Location, locate, open_read_only, writer_engi
 from progstore.store.faults import cause
 from progstore.store.reader import Reader, faults_explained
 from progstore.store.settle import newly_lost
+from progstore.store.summaries import statuses
 from progstore.store.tables import events, meta, processes, sessions, tasks
 from progstore.store.watch import Watch
 from progstore.values import Life
@@ -59,7 +60,8 @@ def check(reader: Reader, watch: Watch, *, integrity: bool = True) -> Mapping[st
         if sqlite3.sqlite_version_info < SAFE_SQLITE:
             facts["sqlite_note"] = UNSAFE_NOTE
         if facts.get("integrity", "ok") == "ok":
-            facts |= {"rows": _rows(connection), **_writers(connection, watch), **_past(connection)}
+            facts |= {"rows": _rows(connection), "tasks_by_status": statuses(connection)}
+            facts |= {**_writers(connection, watch), **_past(connection)}
     return facts
 
 
@@ -112,7 +114,6 @@ def _writers(connection: Connection, watch: Watch) -> dict[str, Any]:
     now = time.time()
     living = connection.execute(select(processes).where(processes.c.ended_at.is_(None), processes.c.lost_at.is_(None)))
     verdicts = watch.verdicts(living.all(), now).values()
-    dropped = connection.execute(select(func.coalesce(func.sum(processes.c.dropped_events), 0))).scalar_one()
     unsettled = newly_lost(connection, watch, now)
     lost = (
         select(func.count())
@@ -126,21 +127,24 @@ def _writers(connection: Connection, watch: Watch) -> dict[str, Any]:
     return {
         "writers": {str(life): number for life in Life if (number := sum(each.life is life for each in verdicts))},
         "lost_tasks": connection.execute(lost).scalar_one(),
-        "dropped_events": dropped,
     }
 
 
 def _past(connection: Connection) -> dict[str, Any]:
     """Since when there are runs, which versions wrote on which hosts, and what a vacuum could give back."""
     free, page = (connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("freelist_count", "page_size"))
-    host, version, number = processes.c.host, processes.c.progstore_version, func.count()
-    seen = select(host, version, number).group_by(host, version).order_by(number.desc(), host, version)
+    number, host, version = func.count(), processes.c.host, processes.c.progstore_version
+    # One look at all processes, for it takes a while where there are very many.
+    found = connection.execute(
+        select(host, version, number, func.sum(processes.c.dropped_events))
+        .group_by(host, version)
+        .order_by(number.desc(), host, version)
+    ).all()
     return {
+        "dropped_events": sum(row[3] for row in found),
         "oldest_start": connection.execute(select(func.min(sessions.c.started_at))).scalar_one(),
         "free_size": free * page,
-        "written_by": {
-            f"progstore {row[1]} on {row[0]}": row[2] for row in connection.execute(seen.limit(WRITERS_LISTED))
-        },
+        "written_by": {f"progstore {row[1]} on {row[0]}": row[2] for row in found[:WRITERS_LISTED]},
     }
 
 

@@ -5,21 +5,27 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from progstore.errors import BadQuery
 from progstore.store.reader import Reader
 from progstore.values import QueryResult
 
-LARGEST_CELL: Final = 10_000_000
-"""Characters or bytes of one value; a longer one is an error of SQLite's."""
+LARGEST_CELL: Final = 90_000
+"""Characters or bytes of one value in a question of one second; a longer one is an error of SQLite's.
+
+Nothing interrupts a function such as `instr`, whose time grows with the square of that.
+"""
+LARGEST_SIGNS: Final = 100
+"""Characters that `trim` may be told to take away, for the same reason."""
 LARGEST_RESULT: Final = 100_000_000
 """Characters of all values together; what comes after is left out."""
 BLOB_SHOWN: Final = 1000
 """Bytes of a blob that are shown."""
 MOST_ROWS: Final = 1_000_000
-_STEPS: Final = 1000
+_STEPS: Final = 100
 """SQLite's own steps between two looks at the clock."""
 
 _ALLOWED: Final = {
@@ -29,8 +35,8 @@ _ALLOWED: Final = {
     sqlite3.SQLITE_RECURSIVE,
 }
 _LIMITS: Final = {
-    sqlite3.SQLITE_LIMIT_LENGTH: LARGEST_CELL,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 100_000,
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1000,
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
 }
 
@@ -63,8 +69,11 @@ class _Question:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._forbidden = ""
-        for category, most in _LIMITS.items():
+        self._largest = int(LARGEST_CELL * max(1.0, seconds) ** 0.5)
+        for category, most in {**_LIMITS, sqlite3.SQLITE_LIMIT_LENGTH: self._largest}.items():
             raw.setlimit(category, most)
+        for name, strip in (("trim", str.strip), ("ltrim", str.lstrip), ("rtrim", str.rstrip)):
+            raw.create_function(name, 2, partial(_trimmed, strip), deterministic=True)
         raw.text_factory = _text
         # When first used these describe their own columns by CREATE TABLE, which is forbidden from here on.
         raw.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").fetchall()
@@ -97,6 +106,8 @@ class _Question:
             )
         if isinstance(error, sqlite3.OperationalError) and str(error) == "interrupted":
             return BadQuery(f"interrupted after {self._seconds:g} s; add a condition or a LIMIT, or allow more time")
+        if "too big" in str(error):
+            return BadQuery(f"{error}: a value may be {self._largest:,} long in a question of {self._seconds:g} s")
         return BadQuery(str(error))
 
     def _authorize(self, action: int, _: str | None, second: str | None, *__: str | None) -> int:
@@ -111,6 +122,15 @@ class _Question:
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
+
+
+def _trimmed(strip: Callable[[str, str], str], text: Any, signs: Any) -> str | None:
+    if text is None or signs is None:
+        return None
+    text, signs = (_text(value) if isinstance(value, bytes) else str(value) for value in (text, signs))
+    if len(signs) > LARGEST_SIGNS:
+        raise ValueError(f"trim takes at most {LARGEST_SIGNS} characters away")
+    return strip(text, signs) if signs else text
 
 
 def _shown(value: Any) -> Any:

@@ -152,7 +152,7 @@ def facets(connection: Connection, wanted: Filter, newest: int | None = None) ->
         for facet, word in zip(columns, words, strict=True):
             counted[facet][word] = counted[facet].get(word, 0) + number
     if wanted == Filter() and newest is None:
-        counted["status"] = _statuses(connection)
+        counted["status"] = statuses(connection)
     return {facet: _most_frequent(words) for facet, words in counted.items()}
 
 
@@ -197,8 +197,8 @@ def _history(connection: Connection, row: Row[Any]) -> HistoryView:
     )
 
 
-def _statuses(connection: Connection) -> dict[str, int]:
-    """The unusual ones by their index, the rest by subtraction."""
+def statuses(connection: Connection) -> dict[str, int]:
+    """How many tasks there are of each: the unusual ones by their index, the rest by subtraction."""
     unusual = select(tasks.c.status, func.count()).where(UNUSUAL).group_by(tasks.c.status)
     counted: dict[str, int] = dict(connection.execute(unusual).all())
     complete = connection.execute(select(func.count()).select_from(tasks)).scalar_one() - sum(counted.values())

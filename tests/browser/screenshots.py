@@ -155,7 +155,8 @@ def _record(run: Callable[[str, str], subprocess.Popen[bytes]]) -> None:
     backup.send_signal(signal.SIGSTOP)
     run("watch.py", WATCH)
     run("import.py", IMPORT)
-    time.sleep(8)
+    for _ in range(14):
+        run("hash_files.py", HASH).wait()
 
 
 def _serve(cleanup: ExitStack) -> str:
@@ -168,33 +169,44 @@ def _serve(cleanup: ExitStack) -> str:
     return found[0].rstrip("/")
 
 
+PAGES = {
+    "history": "/history",
+    "name": "/names?session=hash+files&task=Hash",
+    "timeline": "/timeline?span=1h",
+    "sql": "/sql?q=SELECT+name%2C+runs%2C+success_rate%2C+round%28median_seconds%2C+2%29+AS+median+FROM+v_names",
+    "store": "/store",
+}
+
+
 def _take_all(browser: Browser, address: str, folder: Path) -> None:
-    for scheme in ("light", "dark"):
+    for scheme, ending in (("light", ""), ("dark", "-dark")):
         page = _open(browser, address, scheme, WIDE)
         page.screenshot(path=folder / f"now-{scheme}.png", full_page=True)
-        running = page.get_by_role("link", name="nightly import")
-        running.click()
+        page.get_by_role("link", name="nightly import").click()
         expect(page.get_by_role("heading", name="Events")).to_be_visible()
         page.wait_for_timeout(1500)
-        page.screenshot(path=folder / ("session.png" if scheme == "light" else "session-dark.png"))
+        page.screenshot(path=folder / f"session{ending}.png")
         page.goto(address)
         page.get_by_role("link", name="report").click()
         expect(page.get_by_text("Traceback (most recent call last)")).to_be_visible()
         page.wait_for_timeout(1500)
-        page.screenshot(path=folder / ("error.png" if scheme == "light" else "error-dark.png"))
+        page.screenshot(path=folder / f"error{ending}.png")
+        for name, path in PAGES.items():
+            page.goto(address + path)
+            page.screenshot(path=folder / f"{name}{ending}.png")
         phone = _open(browser, address, scheme, PHONE)
-        phone.screenshot(path=folder / ("phone.png" if scheme == "light" else "phone-dark.png"))
+        phone.screenshot(path=folder / f"phone{ending}.png")
 
 
 def _open(browser: Browser, address: str, scheme: str, size: dict[str, int]) -> Page:
     context = browser.new_context(
         color_scheme="dark" if scheme == "dark" else "light",
         viewport={"width": size["width"], "height": size["height"]},
-        device_scale_factor=2,
+        device_scale_factor=1.5,
     )
     page = context.new_page()
     page.goto(address)
-    expect(page.get_by_role("heading", name="Running", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Active")).to_be_visible()
     page.wait_for_timeout(1500)  # the bars move to their place
     return page
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from playwright.sync_api import Page, expect
 
@@ -146,13 +147,17 @@ def test_whatever_a_job_can_name_runs_no_script(server: Any, visit: Visit, run_p
                     raise ValueError(evil)
             except ValueError:
                 pass
+            list(progstore.track(range(1), evil))
         """,
         evil,
     )
-    pages.append(visit(f"{server.address}/sessions/1"))
+    quoted = urlencode({"session": evil, "task": evil})
+    paths: tuple[str, ...] = ("sessions/1", "sessions/1/tasks/1", "history", "compare?task=1&task=2", "timeline")
+    paths = (*paths, "delete?session=1", "names", f"names?{quoted}", "sql?q=SELECT+*+FROM+v_tasks")
+    pages += [visit(f"{server.address}/{path}") for path in paths]
     for page in pages:
         expect(page.get_by_text(evil).first).to_be_visible()
-        expect(page.locator("img")).to_have_count(0)
+        expect(page.locator("img[src=x]")).to_have_count(0)
         expect(page.locator("#live script")).to_have_count(0)
 
 

@@ -13,7 +13,7 @@ import progstore
 RunProgram = Callable[..., str]
 Ask = Callable[..., list[Any]]
 
-FORKS, FORKS_SOAK = 50, 150
+FORKS, FORKS_SOAK = 15, 150
 METHODS = ("fork", "spawn", "forkserver")
 IN_ONE_SESSION = "SELECT count(DISTINCT session_id), count(DISTINCT process_id) FROM tasks"
 

@@ -20,7 +20,7 @@ import pytest
 import progstore
 
 WRITERS = 4
-KILLS, KILLS_SOAK = 25, 500
+KILLS, KILLS_SOAK = 12, 500
 KINDS = ("list", "generator", "hand", "nested", "many")
 INTERVAL = 0.2
 """Seconds between two writes of one writer."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROUNDS, ROUNDS_SOAK, CROWD = 6, 20, 32
+ROUNDS, ROUNDS_SOAK, CROWD = 3, 20, 32
 
 OPENING = """
     import os, sys

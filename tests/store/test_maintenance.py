@@ -75,6 +75,10 @@ def test_a_check_tells_what_there_is(filled: Filled, store: Store) -> None:
     assert facts["rows"] == {"processes": 3, "sessions": 3, "tasks": 7, "events": 6, "metadata": 1}
     assert (facts["writers"], facts["lost_tasks"], facts["dropped_events"]) == ({"alive": 1, "lost": 1}, 1, 4)
     assert facts["sqlite"] == sqlite3.sqlite_version
+    assert facts["written_by"] == {f"progstore 0 on {os.uname().nodename}": 3}
+    assert (facts["oldest_start"], facts["free_size"]) == (filled.now - 60, 0)
+    quick = store.check(integrity=False)
+    assert quick == {name: value for name, value in facts.items() if name != "integrity"}
 
 
 def test_a_check_says_what_an_old_sqlite_means(filled: Filled, store: Store) -> None:

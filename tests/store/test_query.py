@@ -79,7 +79,9 @@ def test_a_plan_may_be_asked_for(filled: Filled, store: Store) -> None:
         ("SELECT ?", "binding"),
         ("SELECT \0 1", "null character"),
         ("SELECT 'lone \ud800'", "surrogates"),
-        ("SELECT zeroblob(20000000)", "too big"),
+        ("SELECT zeroblob(20000000)", "too big: a value may be 284,604 long in a question of 10 s"),
+        ("SELECT 'a' LIKE '" + "%a" * 600 + "'", "pattern too complex"),
+        ("SELECT trim('a', hex(zeroblob(100)))", "user-defined function raised exception"),
         ("SELECT '" + "x" * 200_000 + "'", "too large"),
     ],
 )
@@ -110,6 +112,26 @@ def test_a_question_ends_when_its_time_is_over(filled: Filled, store: Store) -> 
         store.query(COUNTING.format(end=""), seconds=0.2, limit=10**6)
     with pytest.raises(BadQuery, match="interrupted"):
         store.query("SELECT count(*) FROM (" + COUNTING.format(end="") + ")", seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT instr(hex(zeroblob(4000000)), hex(zeroblob(2000000)) || '1')",
+        "SELECT instr(hex(zeroblob(45000)), hex(zeroblob(22500)) || '1') FROM (" + COUNTING.format(end="") + ")",
+        "SELECT hex(zeroblob(45000)) GLOB '*' || hex(zeroblob(495)) || '1' FROM (" + COUNTING.format(end="") + ")",
+    ],
+)
+def test_no_function_runs_on_when_the_time_is_over(filled: Filled, store: Store, sql: str) -> None:
+    """Each call of one is short, for SQLite only looks at the clock between them."""
+    with pytest.raises(BadQuery, match=r"interrupted|too big"):
+        store.query(sql, seconds=0.1)
+
+
+def test_text_is_trimmed_as_sqlite_does(filled: Filled, store: Store) -> None:
+    """Of blanks, of the signs that are given, of nothing."""
+    sql = "SELECT trim(' a '), trim('xxaxy', 'xy'), ltrim(5.5, 5), rtrim('axx', 'x'), trim('a', ''), trim(NULL, 'a')"
+    assert store.query(sql).rows == (("a", "a", ".5", "a", "a", None),)
 
 
 def test_an_answer_has_so_many_rows_and_says_that_there_were_more(filled: Filled, store: Store) -> None:

@@ -236,11 +236,11 @@ def test_every_answer_carries_the_headers_that_protect(site: httpx.Client, inges
         assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-def test_nothing_but_the_sign_in_can_be_written_to(site: httpx.Client) -> None:
-    """The pages only show."""
+def test_what_only_shows_cannot_be_written_to(site: httpx.Client) -> None:
+    """Pages, lists and files take nothing but GET and HEAD."""
     for method in ("POST", "PUT", "PATCH", "DELETE"):
-        for path in ("/", "/api/v1/sessions", "/api/v1/sessions/1", "/health"):
-            assert site.request(method, path).status_code == 405
+        for path in ("/", "/history", "/sql", "/api/v1/sessions", "/api/v1/tasks", "/health", "/metrics"):
+            assert site.request(method, path).status_code == 405, (method, path)
 
 
 def test_head_is_answered_like_get_without_the_body(site: httpx.Client, ingest: Any) -> None:

@@ -104,7 +104,7 @@ def test_a_row_says_all_that_the_history_knows(site: httpx.Client, filled: Fille
         "far",
         "deep true",
         "lr 0.5",
-        "+3",
+        "+2",
     ):
         assert words in said
     for address in ("/sessions/1", "/sessions/1/tasks/1", "/names/even?task=task%200"):

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -134,8 +135,8 @@ def test_an_error_is_shown_with_its_traceback(site: httpx.Client, program: Progr
 
 
 def test_whatever_a_job_can_name_is_shown_as_text(site: httpx.Client, run_program: Callable[..., str]) -> None:
-    """Names, keys, units, messages, metadata, errors and events are escaped, on both pages; JSON is sent as JSON."""
-    evil = "<img src=x onerror=alert(1)>\"'{{7*7}}&"
+    """Names, keys, units, messages, metadata, errors and events are escaped on every page; JSON is sent as JSON."""
+    evil = "<img src=x onerror=alert(1)>\"'{{70001*7}}&"
     run_program(
         """
         import sys
@@ -152,15 +153,22 @@ def test_whatever_a_job_can_name_is_shown_as_text(site: httpx.Client, run_progra
                     raise type(evil, (Exception,), {})(evil)
             except Exception:
                 pass
+            list(progstore.track(range(1), evil))
         """,
         evil,
     )
-    for path in ("/", "/live/now", "/sessions/1", "/live/sessions/1"):
+    quoted = urlencode({"session": evil, "task": evil})
+    (share,) = re.findall(r'href="(/embed/[^"]+)"', site.get("/sessions/1").text)
+    for path in (
+        *("/", "/live/now", "/sessions/1", "/live/sessions/1", "/sessions/1/tasks/1", "/live/sessions/1/tasks/1"),
+        *("/history", "/history?sort=name", "/compare?task=1&task=2", "/delete?session=1", "/timeline", "/names"),
+        *(f"/names?{quoted}", "/sql?q=SELECT+*+FROM+v_tasks", share),
+    ):
         page = site.get(path).text
-        assert "<img" not in page
-        assert evil in html.unescape(page)
-        assert "49" not in re.sub(r"\d{4}-\d\d-\d\d[T ][\d:.Z]+|/static/\w+|id=\"?\w+|\b\w{8}-[\w-]+", "", page)
-    for path in ("/api/v1/now", "/api/v1/sessions", "/api/v1/sessions/1"):
+        assert "<img src=x" not in page, path
+        assert evil in html.unescape(page), path
+        assert "490007" not in page, path
+    for path in ("/api/v1/now", "/api/v1/sessions", "/api/v1/sessions/1", "/api/v1/tasks/1", "/history.json"):
         answer = site.get(path)
         assert answer.headers["content-type"] == "application/json"
         assert evil in answer.text.replace('\\"', '"')

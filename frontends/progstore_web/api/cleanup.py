@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from progstore import PruneReport
+from progstore import PruneReport, StillRunning
 from progstore_web.api.documents import LARGEST_ID, PruneRequest, Vacuumed, problems, refuse_others
 from progstore_web.conditional import JSON, AnyRequest
 from progstore_web.site import Site
@@ -18,9 +18,9 @@ from progstore_web.site import Site
 Force = Annotated[bool, QueryParameter(description="Delete it though it runs.")]
 DryRun = Annotated[bool, QueryParameter(description="Only say what would go.")]
 REPORT = ResponseSpec(PruneReport, description="What went, or would go", generate_examples=False)
-FAULTS = problems(
-    s403="a view token, or another site's page", s404="there is no such row", s409="it runs", s503="the store is busy"
-)
+REFUSALS = {"s403": "a view token, or another site's page", "s503": "the store is busy"}
+DELETING = problems(**REFUSALS, s404="there is no such row", s409="it runs")
+UPKEEP = problems(**REFUSALS, s413="the body is too large")
 
 
 def routes(site: Site) -> list[HTTPRouteHandler]:
@@ -33,7 +33,7 @@ def _deletes(site: Site) -> list[HTTPRouteHandler]:
         "/sessions/{session_id:int}",
         status_code=200,
         summary="Delete a session with all that hangs on it",
-        responses={200: REPORT, **FAULTS},
+        responses={200: REPORT, **DELETING},
         sync_to_thread=True,
     )
     def delete_session(
@@ -41,13 +41,13 @@ def _deletes(site: Site) -> list[HTTPRouteHandler]:
     ) -> Response[bytes]:
         site.check_writer(request)
         refuse_others(request, ("force", "dry_run"))
-        return _report(site.store.delete(sessions=[min(session_id, LARGEST_ID)], force=force, dry_run=dry_run))
+        return _delete(site, sessions=(min(session_id, LARGEST_ID),), force=force, dry_run=dry_run)
 
     @delete(
         "/tasks/{task_id:int}",
         status_code=200,
         summary="Delete a task with what is nested in it",
-        responses={200: REPORT, **FAULTS},
+        responses={200: REPORT, **DELETING},
         sync_to_thread=True,
     )
     def delete_task(
@@ -55,7 +55,7 @@ def _deletes(site: Site) -> list[HTTPRouteHandler]:
     ) -> Response[bytes]:
         site.check_writer(request)
         refuse_others(request, ("force", "dry_run"))
-        return _report(site.store.delete(tasks=[min(task_id, LARGEST_ID)], force=force, dry_run=dry_run))
+        return _delete(site, tasks=(min(task_id, LARGEST_ID),), force=force, dry_run=dry_run)
 
     return [delete_session, delete_task]
 
@@ -65,7 +65,7 @@ def _upkeep(site: Site) -> list[HTTPRouteHandler]:
         "/prune",
         status_code=200,
         summary="Remove ended sessions that match all that is given",
-        responses={200: REPORT, **FAULTS},
+        responses={200: REPORT, **UPKEEP},
         sync_to_thread=True,
     )
     def prune(request: AnyRequest, data: JSONBody[PruneRequest]) -> Response[bytes]:
@@ -85,7 +85,7 @@ def _upkeep(site: Site) -> list[HTTPRouteHandler]:
         "/vacuum",
         status_code=200,
         summary="Give free pages back to the disk",
-        responses={200: ResponseSpec(Vacuumed, description="Bytes given back", generate_examples=False), **FAULTS},
+        responses={200: ResponseSpec(Vacuumed, description="Bytes given back", generate_examples=False), **UPKEEP},
         sync_to_thread=True,
     )
     def vacuum(request: AnyRequest) -> Response[bytes]:
@@ -94,6 +94,15 @@ def _upkeep(site: Site) -> list[HTTPRouteHandler]:
         return _answer(msgspec.json.encode(Vacuumed(site.store.vacuum())))
 
     return [prune, vacuum]
+
+
+def _delete(
+    site: Site, *, sessions: tuple[int, ...] = (), tasks: tuple[int, ...] = (), force: bool, dry_run: bool
+) -> Response[bytes]:
+    try:
+        return _report(site.store.delete(sessions=sessions, tasks=tasks, force=force, dry_run=dry_run))
+    except StillRunning as error:
+        raise StillRunning(str(error).replace("force=True", "?force=true")) from error
 
 
 def _report(report: PruneReport) -> Response[bytes]:

@@ -20,7 +20,7 @@ from progstore_web.site import Site
 
 PIECE = 64 * 1024
 """Characters that are sent at once; a hop between threads for each line would cost more than the lines."""
-MEDIA_TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
+MEDIA_TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
 Form = Annotated[str, QueryParameter(description="`ndjson` or `csv`.")]
 
 

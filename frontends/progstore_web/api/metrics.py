@@ -45,13 +45,16 @@ class Metrics:
 
     def _families(self) -> Iterator[str]:
         try:
-            statuses = self._store.facets()["status"]
+            facts = self._store.check(integrity=False)
             live = self._store.sessions(Filter(live=True), limit=NEWEST).items
             newest = self._store.sessions(limit=NEWEST).items
         except StoreNotFound:  # nothing was recorded yet, which is no fault
-            statuses, live, newest = {}, (), ()
+            facts, live, newest = {}, (), ()
+        statuses = facts.get("tasks_by_status", {})
         tasks = [("status", str(status), float(statuses.get(status, 0))) for status in Status]
         yield _family("progstore_tasks", "Tasks in the store, by status.", tasks)
+        sizes = [("part", part, float(facts.get(key, 0))) for part, key in (("file", "size"), ("log", "wal_size"))]
+        yield _family("progstore_store_bytes", "The store on the disk: the file, and its write-ahead log.", sizes)
         states: dict[str, float] = {}
         for session in live:
             word = state(session).word

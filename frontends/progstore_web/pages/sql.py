@@ -72,5 +72,5 @@ def _file(asker: Asker, request: AnyRequest) -> Answer:
         raise BadQuery("ask something: ?q=select * from v_running")
     with asker.place() as is_free:
         if not is_free:
-            raise ServiceUnavailableException(BUSY, headers={"retry-after": RETRY_AFTER})
+            raise ServiceUnavailableException(BUSY)
         return asker.answer(q, ROWS_IN_FILES)

@@ -19,9 +19,12 @@ from progstore_web.tables import MEDIA_TYPE, csv_of
 
 
 class Done(NamedTuple):
-    """What came of a form: a report of a clean-up, or bytes that a vacuum gave back, or why nothing was done."""
+    """What came of a form: a report of a clean-up, a vacuum that waits for a yes, the bytes that it gave back, or why
+    nothing was done.
+    """
 
     report: PruneReport | None = None
+    may_vacuum: bool = False
     given_back: int | None = None
     fault: str = ""
     status: int = 200
@@ -49,22 +52,27 @@ def _reading(site: Site) -> list[HTTPRouteHandler]:
 
 
 def _writing(site: Site) -> list[HTTPRouteHandler]:
-    @post("/store/clean-up", status_code=200)
-    async def clean_up(request: AnyRequest) -> Response[bytes]:
+    @post("/store/prune", status_code=200)
+    async def prune(request: AnyRequest) -> Response[bytes]:
         fields = await read_form(request)
         site.check_writer(request, form_key(fields))
-        return await sync_to_thread(_clean_up, site, request, fields)
+        return await sync_to_thread(_prune, site, request, fields)
 
     @post("/store/vacuum", status_code=200)
     async def vacuum(request: AnyRequest) -> Response[bytes]:
-        site.check_writer(request, form_key(await read_form(request)))
-        return await sync_to_thread(_vacuum, site, request)
+        fields = await read_form(request)
+        site.check_writer(request, form_key(fields))
+        return await sync_to_thread(_vacuum, site, request, confirmed=_is_confirmed(fields))
 
-    return [clean_up, vacuum]
+    return [prune, vacuum]
 
 
-def _clean_up(site: Site, request: AnyRequest, fields: Fields) -> Response[bytes]:
-    """Say what would go; only a form that says `sure` removes it."""
+def _is_confirmed(fields: Fields) -> bool:
+    return first(fields, "confirmed") == "1"
+
+
+def _prune(site: Site, request: AnyRequest, fields: Fields) -> Response[bytes]:
+    """Say what would go; only a form that is confirmed removes it."""
     rule = Rule(
         days=first(fields, "days"),
         name=next(iter(fields.get("name", ())), ""),  # a name may begin or end with a blank
@@ -72,7 +80,7 @@ def _clean_up(site: Site, request: AnyRequest, fields: Fields) -> Response[bytes
         statuses=tuple(fields.get("status", ())),
     )
     try:
-        done = Done(report=rule.apply(site.store, dry_run=first(fields, "sure") != "yes"))
+        done = Done(report=rule.apply(site.store, dry_run=not _is_confirmed(fields)))
     except (BadFilter, BadValue) as error:
         done = Done(fault=str(error), status=400)
     except StoreBusy:
@@ -80,16 +88,16 @@ def _clean_up(site: Site, request: AnyRequest, fields: Fields) -> Response[bytes
     return _page(site, request, rule, done)
 
 
-def _vacuum(site: Site, request: AnyRequest) -> Response[bytes]:
+def _vacuum(site: Site, request: AnyRequest, *, confirmed: bool) -> Response[bytes]:
     try:
-        done = Done(given_back=site.store.vacuum())
+        done = Done(given_back=site.store.vacuum()) if confirmed else Done(may_vacuum=True)
     except StoreBusy:
         done = Done(fault="another clean-up is at work, and gives space back itself", status=503)
     return _page(site, request, Rule(), done)
 
 
 def _page(site: Site, request: AnyRequest, rule: Rule, done: Done) -> Response[bytes]:
-    return site.page(
+    response = site.page(
         request,
         "store.html",
         status=done.status,
@@ -98,3 +106,6 @@ def _page(site: Site, request: AnyRequest, rule: Rule, done: Done) -> Response[b
         done=done,
         ended=[str(status) for status in ENDED],
     )
+    if request.method == "POST":
+        response.headers["cache-control"] = "no-store"
+    return response

@@ -24,6 +24,8 @@ AT_ONCE = 4
 CELL_SHOWN = 200
 """Characters of a value on the page; TITLE_SHOWN when the mouse rests on it."""
 TITLE_SHOWN = 2000
+LINE_SHOWN = 40
+"""Characters that stand in one line of a cell; longer values are broken."""
 
 _COLUMN = re.compile(r"^ .* AS (\w+),? -- (.*)$", re.MULTILINE)
 _PURPOSE = re.compile(r"AS\n-- (.*)")
@@ -39,33 +41,44 @@ class Example(NamedTuple):
 EXAMPLES = (
     Example(
         "Running now",
-        "SELECT session, name, percent, done, total, unit, host, started\nFROM v_running\nORDER BY started_at",
+        "SELECT session_id, session, name, percent, done, total, unit, host, started\nFROM v_running\nORDER BY started",
     ),
     Example(
         "Failed this week",
-        "SELECT session_id, session, name, error_type, error, ended\nFROM v_tasks\n"
-        "WHERE status = 'error' AND ended_at > unixepoch('now', '-7 days')\nORDER BY ended_at DESC\nLIMIT 100",
+        "SELECT session_id, session, name, error_type, error, started\nFROM v_tasks\n"
+        "WHERE status = 'error' AND started > datetime('now', '-7 days')\nORDER BY started_at DESC\nLIMIT 100",
+    ),
+    Example(
+        "Errors by type",
+        "SELECT error_type, count(*) AS tasks, max(ended) AS last, max(session_id) AS session_id\nFROM v_history\n"
+        "WHERE status = 'error'\nGROUP BY error_type\nORDER BY tasks DESC",
+    ),
+    Example(
+        "Slowest names",
+        "SELECT session, name, count(*) AS runs, round(avg(seconds), 2) AS mean, max(seconds) AS longest\n"
+        "FROM v_history\nWHERE status = 'complete'\nGROUP BY session, name\nORDER BY mean DESC\nLIMIT 20",
     ),
     Example(
         "Slower than usual",
-        "SELECT h.session_id, h.session, h.name, round(h.seconds / n.median_seconds, 1) AS times_median,\n"
-        "  h.seconds, n.median_seconds\nFROM v_history AS h JOIN v_names AS n ON n.session = h.session AND n.name = h.name\n"
-        "WHERE h.seconds > 2 * n.median_seconds\nORDER BY h.task_id DESC\nLIMIT 50",
+        "WITH usual AS (\n  SELECT session, name, avg(seconds) AS mean FROM v_history\n"
+        "  WHERE status = 'complete' GROUP BY session, name HAVING count(*) > 4\n)\n"
+        "SELECT session_id, session, name, seconds, round(mean, 2) AS mean, round(seconds / mean, 1) AS times\n"
+        "FROM v_history JOIN usual USING (session, name)\nWHERE seconds > 2 * mean\nORDER BY task_id DESC\nLIMIT 50",
     ),
     Example(
         "Success by name",
         "SELECT session, name, runs, round(100 * success_rate, 1) AS percent, median_seconds, p90_seconds\n"
-        "FROM v_names\nORDER BY success_rate, runs DESC",
+        "FROM v_names\nORDER BY success_rate, runs DESC\nLIMIT 50",
     ),
     Example(
         "Hours by day",
         "SELECT date(started) AS day, count(*) AS tasks, round(sum(seconds) / 3600, 2) AS hours\n"
-        "FROM v_tasks\nWHERE parent_id IS NULL AND started IS NOT NULL\nGROUP BY day\nORDER BY day DESC\nLIMIT 60",
+        "FROM v_tasks\nWHERE parent_id IS NULL AND started > datetime('now', '-30 days')\n"
+        "GROUP BY day\nORDER BY day DESC",
     ),
     Example(
-        "Failed items",
-        "SELECT time, session_id, session, task, message\nFROM v_events\n"
-        "WHERE kind = 'failed item'\nORDER BY id DESC\nLIMIT 100",
+        "Curve of the last task",
+        "SELECT seconds, done\nFROM v_curves\nWHERE task_id = (SELECT max(id) FROM v_tasks)",
     ),
 )
 
@@ -140,8 +153,9 @@ class Sql:
 class Asker:
     """Asks one store; a few questions at once."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, seconds: float = SECONDS) -> None:
         self._store = store
+        self._seconds = seconds
         self._places = BoundedSemaphore(AT_ONCE)
 
     @contextmanager
@@ -156,7 +170,7 @@ class Asker:
 
     def answer(self, q: str, rows: int) -> Answer:
         """The answer within a place, with at most so many rows. Raises BadQuery, StoreError."""
-        return Answer(result=self._store.query(q, limit=rows, seconds=SECONDS), limit=rows)
+        return Answer(result=self._store.query(q, limit=rows, seconds=self._seconds), limit=rows)
 
     def shown(self, q: str) -> Sql:
         """The page within a place. Raises StoreError."""
@@ -206,7 +220,8 @@ def _cell(value: Any, link: str) -> Cell:
     if value is None:
         return Cell("NULL", kind="null")
     text = str(value)
+    kind = "long" if len(text) > LINE_SHOWN or "\n" in text else ""
     if len(text) <= CELL_SHOWN:
-        return Cell(text, link=link)
+        return Cell(text, kind=kind, link=link)
     title = text if len(text) <= TITLE_SHOWN else f"{text[:TITLE_SHOWN]}…"
-    return Cell(f"{text[:CELL_SHOWN]}…", title)
+    return Cell(f"{text[:CELL_SHOWN]}…", title, kind)
