@@ -56,7 +56,7 @@ def create_app(store: Store, *, root_path: str = "", auth: Access | None = None)
     )
 
     def failed(request: AnyRequest, error: Exception) -> Response[bytes]:
-        if not isinstance(error, HTTPException | ProgstoreError):
+        if not isinstance(error, HTTPException | ProgstoreError) and status_of(error) == 500:
             _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
         if is_for_programs(request.scope["path"]):
             return _problem(error)

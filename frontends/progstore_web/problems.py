@@ -20,7 +20,7 @@ def status_of(error: Exception) -> int:
         return error.status_code
     if isinstance(error, NotFound):
         return 404
-    if isinstance(error, BadFilter | BadQuery | BadValue):
+    if isinstance(error, BadFilter | BadQuery | BadValue) or _fault_of_body(error):
         return 400
     if isinstance(error, StillRunning):
         return 409
@@ -31,6 +31,8 @@ def reason_of(error: Exception) -> str:
     """A sentence that a person can act on; nothing about our insides."""
     if isinstance(error, ProgstoreError):
         return str(error)
+    if fault := _fault_of_body(error):
+        return fault
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         faults = ((each.get("key", "request"), each.get("message", "cannot be used")) for each in error.extra)
         # Of a body that is not there, Litestar says no more than the name of its own parameter.
@@ -56,3 +58,12 @@ def problem_body(status: int, reason: str) -> tuple[bytes, str]:
 def problem_of(error: Exception) -> bytes:
     """The problem document of an error."""
     return problem_body(status_of(error), reason_of(error))[0]
+
+
+def _fault_of_body(error: Exception) -> str:
+    """What is wrong with a body that Litestar could not read and does not explain; empty for any other error."""
+    if isinstance(error, UnicodeDecodeError):  # nothing of ours decodes strictly
+        return "the body is not UTF-8"
+    if isinstance(error, RecursionError) and "deserializing" in str(error):
+        return "the body is nested too deep"
+    return ""

@@ -279,10 +279,7 @@ class Store:
     # The file itself
 
     def check(self, *, integrity: bool = True) -> Mapping[str, Any]:
-        """Size, rows, versions, integrity ("ok" or what is wrong), WAL size, writers, warnings counted.
-
-        Without `integrity` the file is not read through, which takes long where it is large.
-        """
+        """Size, rows, versions, WAL size, writers, warnings counted; and `integrity`, which reads the whole file."""
         from progstore.store import maintenance
 
         return maintenance.check(self._reader, self._watch, integrity=integrity)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from progstore_web import Access
+from tests.store.conftest import Filled
+
+Serve = Callable[..., httpx.Client]
 Until = Callable[..., Any]
 
 
@@ -153,3 +161,113 @@ def test_where_there_is_no_store_yet_lists_say_so(site: httpx.Client) -> None:
     assert "progstore demo" in answer.json()["detail"]
     now = site.get("/api/v1/now").json()
     assert (now["missing"], now["active"]["sessions"]) == (True, [])
+
+
+@pytest.mark.usefixtures("history")
+def test_tasks_are_listed_by_a_filter_in_any_order(site: httpx.Client) -> None:
+    """Pages go on in that order; one task can be asked for, and how many there are of each kind."""
+    failed = site.get("/api/v1/tasks", params={"q": "session:odd status:cancelled"}).json()
+    assert [task["session_id"] for task in failed["items"]] == [6, 3]
+    first = site.get("/api/v1/tasks", params={"sort": "items", "limit": 4}).json()
+    rest = site.get("/api/v1/tasks", params={"sort": "items", "limit": 4, "cursor": first["next_cursor"]}).json()
+    assert [task["done"] for task in (*first["items"], *rest["items"])] == [1, 1, 3, 3, 3, 3, 3]
+    one = site.get("/api/v1/tasks/3").json()
+    assert (one["name"], one["session_name"], one["status"], one["done"]) == ("Count", "odd", "cancelled", 1)
+    facets = site.get("/api/v1/facets", params={"q": "name:Count"}).json()
+    assert (facets["status"], facets["session_name"]) == ({"complete": 5, "cancelled": 2}, {"even": 5, "odd": 2})
+    sessions = site.get("/api/v1/sessions", params={"q": "session:odd"}).json()
+    assert [session["id"] for session in sessions["items"]] == [6, 3]
+
+
+@pytest.mark.usefixtures("history")
+def test_names_and_events_of_the_whole_store(site: httpx.Client) -> None:
+    """The figures of every history, of one, and all that happened since an event."""
+    names = {each["session_name"]: each for each in site.get("/api/v1/names").json()["items"]}
+    assert (names["even"]["runs"], names["even"]["success_rate"], names["odd"]["cancelled"]) == (5, 1.0, 2)
+    assert len(site.get("/api/v1/names?limit=1").json()["items"]) == 1
+    one = site.get("/api/v1/names/history", params={"session": "odd", "task": "Count"}).json()
+    assert one["runs"] == names["odd"]["runs"] == 2
+    everything = site.get("/api/v1/events").json()
+    part = site.get("/api/v1/events?limit=5").json()
+    later = site.get("/api/v1/events", params={"after": part["next_after"]}).json()
+    assert part["items"] + later["items"] == everything["items"]
+    assert {event["session_id"] for event in everything["items"]} == set(range(1, 8))
+
+
+def test_an_export_holds_every_task_that_matches(site: httpx.Client, filled: Filled) -> None:
+    """More than one page and one piece of it, as lines of JSON and as CSV; no formula in what a spreadsheet opens."""
+    for number in range(3):
+        session = filled.session(f"s{number}")
+        for part in range(400):
+            filled.task(session, name=f"=part {part}", session_name=f"s{number}", message="x" * 200)
+    lines = site.get("/api/v1/export").text.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == list(range(1, 1201))
+    answer = site.get("/api/v1/export", params={"format": "csv", "q": "session:s1"})
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert (len(rows), rows[0]["name"], rows[0]["session_name"]) == (400, "'=part 0", "s1")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="progstore.csv"'
+    assert site.get("/api/v1/export", params={"q": "session:nowhere"}).text == ""
+
+
+@pytest.mark.usefixtures("history")
+def test_what_is_asked_wrongly_of_the_lists_is_a_problem(site: httpx.Client) -> None:
+    """Before anything of an answer has begun."""
+    for query, status, word in (
+        ("tasks?q=status:failed", 400, "failed"),
+        ("tasks?sort=size", 400, "sort"),
+        ("tasks?cursor=x", 400, "cursor"),
+        ("tasks?status=error", 400, "status"),
+        (f"tasks?q={'a' * 2001}", 400, "q"),
+        ("tasks/999", 404, "999"),
+        (f"tasks/{2**70}", 404, "task"),
+        ("sessions?q=name:a&name=b", 400, "once"),
+        ("names?limit=0", 400, "limit"),
+        ("names/history?session=odd", 400, "task"),
+        ("names/history?session=odd&task=nothing", 404, "nothing"),
+        (f"events?after={2**64}", 400, "after"),
+        ("events?limit=1001", 400, "limit"),
+        ("export?q=took:5", 400, "took"),
+        ("export?format=xlsx", 400, "ndjson"),
+        ("facets?q=a:b", 400, "a:"),
+    ):
+        answer = site.get(f"/api/v1/{query}")
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), query
+        assert word in answer.json()["detail"], query
+
+
+def test_metrics_are_what_prometheus_reads(serve: Serve, filled: Filled) -> None:
+    """Text whose labels are escaped and whose names are the newest hundred; behind the token."""
+    for number in range(110):
+        filled.session(f"job {number}", started_at=filled.now - 5000 + number)
+    session = filled.session('quote " back \\ line\nend <b>', started_at=filled.now - 60)
+    filled.task(session, status="error")
+    watching = filled.session("watch", status=None, process_id=filled.process(locked=True))
+    filled.task(watching, status="running", process_id=1)
+    site = serve(access=Access(tokens=("alpha",), view_tokens=("look",)))
+    assert site.get("/metrics").status_code == 401
+    answer = site.get("/metrics", headers={"authorization": "Bearer look"})
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    samples = {}
+    for line in answer.text.splitlines():
+        if not line.startswith(("# HELP progstore_", "# TYPE progstore_")):
+            match = re.fullmatch(r'(progstore_\w+)\{(\w+)="((?:[^"\\\n]|\\["\\n])*)"\} (\S+)', line)
+            assert match is not None, line
+            samples[match[1], match[3]] = float(match[4])
+    assert samples["progstore_tasks", "error"] == samples["progstore_tasks", "running"] == 1
+    assert samples["progstore_tasks", "complete"] == 0
+    assert samples["progstore_live_sessions", "running"] == 1
+    assert samples["progstore_store_bytes", "file"] > 0
+    started = {name: at for (family, name), at in samples.items() if family == "progstore_last_start_timestamp_seconds"}
+    assert len(started) == 100
+    assert started['quote \\" back \\\\ line\\nend <b>'] == pytest.approx(filled.now - 60)
+    assert "job 109" in started
+    assert "job 0" not in started
+    assert samples["progstore_last_success_duration_seconds", "job 109"] == 10
+
+
+def test_metrics_of_no_store_are_zero(site: httpx.Client) -> None:
+    """A watchdog that begins first is no fault."""
+    answer = site.get("/metrics")
+    assert answer.status_code == 200
+    assert 'progstore_tasks{status="error"} 0.0' in answer.text

@@ -19,9 +19,9 @@ PATH = "/api/v1"
 PLACES = ("/openapi.json", "/openapi.yaml")
 WORDS = """What a progress store knows. Times are seconds since 1970 in UTC, durations seconds, percents from 0 to 100.
 
-Lists are paged by a cursor. Every answer to a GET carries an ETag and is 304 to who has it already. What goes wrong is
-said as a problem document (RFC 9457). `/now/stream` and `/sessions/{session_id}/stream` send each new state as a
-server-sent event, or as a line of JSON to who accepts `application/x-ndjson`.
+Lists are paged by a cursor. All that is read, but for exports and streams, carries an ETag and is 304 to who has it
+already. What goes wrong is said as a problem document (RFC 9457). `/now/stream` and `/sessions/{session_id}/stream`
+send each new state as a server-sent event, or as a line of JSON to who accepts `application/x-ndjson`.
 """
 
 
