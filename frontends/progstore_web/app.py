@@ -8,6 +8,7 @@ from functools import partial
 
 from litestar import Litestar, Response, Router, get
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 
 from progstore import ProgstoreError, Store
 from progstore_web.access import Access
@@ -70,7 +71,7 @@ def create_app(store: Store, *, root_path: str = "", auth: Access | None = None)
         reader.close()
 
     inside = Litestar(
-        route_handlers=[*_guarded_pages(site), embed.router(site), _api(site, need_token), assets.route()],
+        route_handlers=[*_guarded_pages(site), embed.router(site), *_api(site, need_token), assets.route()],
         exception_handlers={Exception: failed},
         on_shutdown=[end],
         logging_config=None,  # a handler on the root logger would be the host's business
@@ -99,7 +100,7 @@ def _guarded_pages(site: Site) -> list[Router]:
     ]
 
 
-def _api(site: Site, need_token: NeedToken) -> Router:
+def _api(site: Site, need_token: NeedToken) -> list[Router | HTTPRouteHandler]:
     """What needs a token where there is one, and the health check, which does not."""
 
     @get("/health", include_in_schema=False)
@@ -108,7 +109,7 @@ def _api(site: Site, need_token: NeedToken) -> Router:
 
     handlers = [handler for part in API for handler in part.routes(site)]
     guarded = Router("/api/v1", before_request=need_token, route_handlers=handlers)
-    return Router("/", route_handlers=[guarded, health, *metrics.routes(site)])
+    return [guarded, health, *metrics.routes(site)]
 
 
 def _problem(error: Exception) -> Response[bytes]:

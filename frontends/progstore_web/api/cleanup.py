@@ -7,17 +7,16 @@ from typing import Annotated
 import msgspec
 from litestar import Response, delete, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from progstore import PruneReport, StillRunning
-from progstore_web.api.documents import LARGEST_ID, PruneRequest, Vacuumed, problems, refuse_others
+from progstore_web.api.documents import LARGEST_ID, Answer, PruneRequest, Vacuumed, problems, refuse_others
 from progstore_web.conditional import JSON, AnyRequest
 from progstore_web.site import Site
 
 Force = Annotated[bool, QueryParameter(description="Delete it though it runs.")]
 DryRun = Annotated[bool, QueryParameter(description="Only say what would go.")]
-REPORT = ResponseSpec(PruneReport, description="What went, or would go", generate_examples=False)
+REPORT = Answer(PruneReport, "What went, or would go")
 REFUSALS = {"s403": "a view token, or another site's page", "s503": "the store is busy"}
 DELETING = problems(**REFUSALS, s404="there is no such row", s409="it runs")
 UPKEEP = problems(**REFUSALS, s413="the body is too large")
@@ -85,7 +84,7 @@ def _upkeep(site: Site) -> list[HTTPRouteHandler]:
         "/vacuum",
         status_code=200,
         summary="Give free pages back to the disk",
-        responses={200: ResponseSpec(Vacuumed, description="Bytes given back", generate_examples=False), **UPKEEP},
+        responses={200: Answer(Vacuumed, "Bytes given back"), **UPKEEP},
         sync_to_thread=True,
     )
     def vacuum(request: AnyRequest) -> Response[bytes]:

@@ -82,6 +82,16 @@ class Vacuumed:
     bytes: int
 
 
+class Answer(ResponseSpec):
+    """One answer of the description; Litestar copies deeply what a handler is given, and this never changes."""
+
+    def __init__(self, document: Any, what: str, media_type: str = "application/json") -> None:
+        super().__init__(document, generate_examples=False, description=what, media_type=media_type)
+
+    def __deepcopy__(self, memo: object) -> Answer:
+        return self
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A problem document of RFC 9457."""
@@ -108,19 +118,15 @@ class PruneRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Report = PruneReport
 
 
-def problems(**reasons: str) -> dict[int, ResponseSpec]:
+def problems(**reasons: str) -> dict[int, Answer]:
     """The answers to a request that fails, by status: `s404` is why there may be a 404."""
     known = {"s400": "a parameter or body that cannot be understood", "s401": "a token is needed", **reasons}
-    return {
-        int(status[1:]): ResponseSpec(Problem, description=reason, media_type=MEDIA_TYPE, generate_examples=False)
-        for status, reason in known.items()
-    }
+    return {int(status[1:]): Answer(Problem, reason, MEDIA_TYPE) for status, reason in known.items()}
 
 
 def reading(path: str, document: Any, what: str, *, in_thread: bool = True, **reasons: str) -> get:
     """The decorator of a handler that answers a GET with that document, and only with that or a problem."""
-    answer = ResponseSpec(document, description=what, generate_examples=False)
-    responses = {200: answer, **problems(s503="the store cannot be read", **reasons)}
+    responses = {200: Answer(document, what), **problems(s503="the store cannot be read", **reasons)}
     return get(path, summary=what, responses=responses, sync_to_thread=in_thread or None)
 
 

@@ -9,12 +9,11 @@ from typing import Annotated
 from litestar import get
 from litestar.concurrency import sync_to_thread
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from progstore import BadFilter, parse_filter
-from progstore_web.api.documents import Search, problems, refuse_others
+from progstore_web.api.documents import Answer, Search, problems, refuse_others
 from progstore_web.conditional import AnyRequest
 from progstore_web.site import Site
 
@@ -31,7 +30,7 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
         "/export",
         summary="All matching tasks, in the order in which they were first written",
         responses={
-            200: ResponseSpec(str, description="A task on each line", media_type=MEDIA_TYPES["ndjson"]),
+            200: Answer(str, "A task on each line", MEDIA_TYPES["ndjson"]),
             **problems(s503="the store cannot be read"),
         },
     )

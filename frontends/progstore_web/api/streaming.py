@@ -8,18 +8,17 @@ from typing import Any
 import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from progstore_web.api.documents import problems
+from progstore_web.api.documents import Answer, problems
 from progstore_web.conditional import AnyRequest
 from progstore_web.reader import BOARD, Snapshot
 from progstore_web.site import Site
 from progstore_web.streams import EVENTS, LINES, Source, Stream
 
 STREAMED = {
-    200: ResponseSpec(str, description="Events, whose id is the state's tag", media_type="text/event-stream"),
+    200: Answer(str, "Events, whose id is the state's tag", "text/event-stream"),
     **problems(s404="there is no such session", s503="too many streams are open, or the store cannot be read"),
 }
 
