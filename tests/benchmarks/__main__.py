@@ -1,4 +1,6 @@
-"""Prints the budgets for loops, start-up and recording beside their peers: `python -m tests.benchmarks [--quick]`.
+"""Prints the budgets beside their peers: `python -m tests.benchmarks [--quick] [--web]`.
+
+Loops, start-up and recording; with `--web` the pages, over a million tasks that take minutes to make.
 
 Ratios of medians of interleaved rounds, all in one run; nothing is asserted, for time depends on the machine.
 """
@@ -15,8 +17,14 @@ from pathlib import Path
 import tqdm
 
 import progstore
-from tests.benchmarks import loops, recorder, start
+from tests.benchmarks import loops, recorder, start, web
 from tests.benchmarks.measure import table
+
+
+def pages(*, quick: bool) -> None:
+    """Measure the web and print."""
+    with tempfile.TemporaryDirectory() as folder:
+        print(table(web.rows(Path(folder), 1 if quick else 5, quick=quick)))
 
 
 def main(*, quick: bool) -> None:
@@ -35,4 +43,5 @@ def main(*, quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(quick="--quick" in sys.argv[1:])
+    measure = pages if "--web" in sys.argv[1:] else main
+    measure(quick="--quick" in sys.argv[1:])
