@@ -19,7 +19,7 @@ CELLS_SHOWN = 20_000
 """Values on the page: more of them make a browser slow."""
 ROWS_IN_FILES = 10_000
 """Rows as JSON or CSV."""
-AT_ONCE = 4
+AT_ONCE = 2
 """Questions that are answered at once, so that slow ones leave threads to everything else."""
 CELL_SHOWN = 200
 """Characters of a value on the page; TITLE_SHOWN when the mouse rests on it."""
