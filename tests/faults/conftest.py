@@ -1,24 +1,18 @@
-"""What the tests with broken stores share: a job that is told what to do, a small disk, and asking and waiting."""
+"""What the tests with broken stores share: a job that is told what to do, a small disk, and what was recorded."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import Any
 
 import pytest
 
 import progstore
+from tests.conftest import PATIENCE
 
-Answer = TypeVar("Answer")
-
-PATIENCE = 30.0
-"""Seconds after which what has not come will not come."""
 DISK = 700_000
 """Bytes of the small disk: enough for an empty store and its log, and for little more."""
 
@@ -126,44 +120,6 @@ def start_job(program: Callable[..., subprocess.Popen[str]]) -> Callable[..., Jo
         return job
 
     return start
-
-
-@pytest.fixture
-def ask(store_path: Path) -> Callable[..., list[Any]]:
-    """Asks the store in SQL, each time over a fresh connection; nothing while the tables are not there yet.
-
-    A row of one column is given as its value.
-    """
-
-    def ask(sql: str, *parameters: object) -> list[Any]:
-        if not store_path.exists():
-            return []
-        connection = sqlite3.connect(f"file:{quote(str(store_path))}?mode=ro", uri=True, timeout=10)
-        try:
-            rows = connection.execute(sql, parameters).fetchall()
-        except sqlite3.OperationalError as error:
-            if "no such table" not in str(error):
-                raise
-            return []
-        finally:
-            connection.close()
-        return [row[0] if len(row) == 1 else row for row in rows]
-
-    return ask
-
-
-@pytest.fixture
-def until() -> Callable[..., Any]:
-    """Waits until a condition holds and gives what it said; fails where it never does."""
-
-    def until(condition: Callable[[], Answer], seconds: float = PATIENCE) -> Answer:
-        deadline = time.monotonic() + seconds
-        while not (answer := condition()):
-            assert time.monotonic() < deadline, f"did not come within {seconds:g} s; the last answer was {answer!r}"
-            time.sleep(0.01)
-        return answer
-
-    return until
 
 
 @pytest.fixture
