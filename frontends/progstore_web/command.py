@@ -99,10 +99,9 @@ def ui(
         any_address=is_wildcard(host),
     )
     try:
-        gc.disable()  # the import below makes nothing but what stays, and looking through it takes a tenth of the start
+        gc.disable()  # until it answers all that is made stays, and looking through it takes a tenth of the start
         from progstore_web.server import serve  # not at the top, so that `--help` stays quick
 
-        gc.enable()
         with progstore.open_store(url, stale_after=stale_after) as store, listen(host, port) as listener:
             where = _where(host, port, listener.getsockname()[1], root_path)
             opens = not no_open and has_display()
@@ -140,6 +139,7 @@ def _where(host: str, wanted: int, found: int, root_path: str) -> str:
 
 
 def _say(where: str, *, opens: bool) -> None:
+    gc.enable()
     click.echo(f"progstore ui: {where}  (Ctrl-C ends it)")
     if opens:
         # A browser of the terminal stays until it is left: the pages are served meanwhile.

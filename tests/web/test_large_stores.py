@@ -81,3 +81,15 @@ def test_pages_do_no_more_for_a_large_store(serve: Serve, stores: dict[str, Path
         if each["large"] > ALLOWED * each["small"] + SLACK
     }
     assert not grown
+
+
+def test_looking_changes_nothing_in_the_store(serve: Serve, stores: dict[str, Path]) -> None:
+    """Neither its file nor its log, whichever page is opened, by whomever may do everything."""
+    path = stores["small"]
+    site = serve(path=path)
+    site.get("/")
+    before = {each.name: each.read_bytes() for each in path.parent.glob("small.db*") if not each.name.endswith("-shm")}
+    for page in (*PAGES, "/sessions/50/tasks/500", "/compare?task=1&task=2", "/delete?session=1", "/sql", "/metrics"):
+        assert site.get(page, timeout=60).status_code == 200, page
+    after = {each.name: each.read_bytes() for each in path.parent.glob("small.db*") if not each.name.endswith("-shm")}
+    assert after == before
