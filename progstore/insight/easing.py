@@ -36,10 +36,10 @@ def eased_percent(elapsed: float, start: float = 0.0, until: float = PARKED) -> 
     Each tick adds max(0.5 (1 - p/85)^3, 0.03) to p, which rests at 85; for another `until` the curve is scaled, for
     another `start` entered where it has reached that.
     """
-    if until <= start:
+    scale = until / PARKED
+    if until <= start or not scale:  # an end so close to 0 that no part of it can be told
         return start
     curve = _easing()
-    scale = until / PARKED
     entered = bisect_right(curve, start / scale) - 1
     tick = min(entered + _steps(elapsed, TICK), len(curve) - 1)
     return min(max(start, scale * curve[tick]), until)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from progstore.insight.easing import (
@@ -42,6 +42,7 @@ def test_the_easing_rests_at_85_from_tick_1578() -> None:
 
 
 @given(elapsed=seconds, start=percents, until=percents)
+@example(elapsed=0.0, start=0.0, until=5e-324)
 def test_the_easing_stays_between_its_start_and_its_end(elapsed: float, start: float, until: float) -> None:
     """Also where it shall end before it begins: then it does not move."""
     percent = eased_percent(elapsed, start, until)
