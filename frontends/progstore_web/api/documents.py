@@ -11,7 +11,7 @@ from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
-from progstore import BadFilter, EventView, HistoryView, PruneReport, SessionView, Status, TaskView
+from progstore import BadFilter, EventView, HistoryView, SessionView, Status, TaskView
 from progstore_web.conditional import AnyRequest
 from progstore_web.problems import MEDIA_TYPE
 
@@ -113,9 +113,6 @@ class PruneRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str | None = None
     keep_last: Annotated[int, msgspec.Meta(ge=0)] | None = None
     dry_run: bool = True
-
-
-Report = PruneReport
 
 
 def problems(**reasons: str) -> dict[int, Answer]:
