@@ -22,6 +22,10 @@ NO_ESTIMATE = 0.0
 """As `expected`: draw the expected curve with no estimate; None draws the easing."""
 TAU = 10.0
 """Seconds in which the expected curve without an estimate covers 63 percent of its span."""
+MOST_DRAWN = 99.9
+"""Percent at which everything drawn from the clock rests at the latest: only what is done is at 100."""
+LATE = "late"
+"""Said of what takes longer than nearly all of its past runs did."""
 MESSAGES = ("Initializing...", "Processing...", "Analyzing...", "Generating...", "Finalizing...")
 """What the easing says, each for 20 percent."""
 
@@ -77,15 +81,22 @@ def percent_now(
 ) -> tuple[float, bool]:
     """The simulated percent at `now`, and whether the work is late.
 
-    `since` and `now` are seconds UTC. `expected` seconds chooses the curve: None the easing, NO_ESTIMATE the expected
-    curve without an estimate. Late is what takes more than `late_after` seconds; with None nothing is.
+    It rests below 100, for only what is done is there. `since` and `now` are seconds UTC. `expected` seconds chooses
+    the curve: None the easing, NO_ESTIMATE the expected curve without an estimate. Late is what takes more than
+    `late_after` seconds; with None nothing is.
     """
     elapsed = now - since
     if expected is None:
         percent = eased_percent(elapsed, start, until)
     else:
         percent = expected_percent(elapsed, start, until, expected)
-    return percent, late_after is not None and elapsed > late_after
+    return max(start, min(percent, MOST_DRAWN)), late_after is not None and elapsed > late_after
+
+
+def drawn_message(said: str, percent: float, *, late: bool) -> str:
+    """What is shown beside a percent that is drawn from the clock: what the work said, else what the easing says."""
+    message = said or easing_message(percent)
+    return f"{message} ({LATE})" if late else message
 
 
 def completing_percent(percent: float, seconds_since_end: float) -> float:

@@ -1,7 +1,8 @@
 """Which session a new task belongs to, where nobody said.
 
-In order: the keyword, the context's `session()`, the only open one of the process, the one that this process was
-started in, else the ambient session, made on first use and named for the script, module or notebook.
+In order: the keyword, the context's `session()`, the only open one of the process, the one that the work in hand was
+sent from, the one that this process was started in, else the ambient session, made on first use and named for the
+script, module or notebook.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _named: dict[tuple[str | None, str], SessionState] = {}
 _ambient: dict[str | None, SessionState] = {}
 _known: dict[str, ref[SessionState]] = {}
 _parents: dict[str, SessionState] = {}
+_sent: dict[str, SessionState] = {}
 
 
 def session_for(chosen: object, store: object, *, record: bool) -> SessionState:
@@ -115,6 +117,16 @@ def forget() -> None:
     _ambient.clear()
 
 
+def begin(name: str | None = None) -> SessionState:
+    """The ambient session, made now rather than with its first task; `name` is for a new one."""
+    url = store_url()
+    if url not in _ambient:
+        _ambient[url] = _new(name or program_name(), url, identity.inherited())
+    if config.setting("record"):
+        recorder.watch_session(_ambient[url])
+    return _ambient[url]
+
+
 def program_name() -> str:
     """What the ambient session is called: the script, module or notebook."""
     main = sys.modules.get("__main__")
@@ -150,6 +162,9 @@ def _surrounding(store: object) -> SessionState:
     if len(blocks) == 1:
         return blocks[0]
     url = store_url(store)
+    place = context.sent_from.get()
+    if place is not None:
+        return _sender(*place, chosen=None if store is None else url)
     if url not in _ambient:
         _ambient[url] = _inherited_or_new(url, is_chosen=store is not None)
     return _ambient[url]
@@ -160,6 +175,15 @@ def _holds(state: SessionState, store: object) -> bool:
     return store is None or state.store == store_url(store)
 
 
+def _sender(uid: str, name: str, store: str | None, *, chosen: str | None) -> SessionState:
+    """The session that the work in hand was sent from; only the newest is kept, for workers outlive many."""
+    state = joined(uid, name, chosen or store)
+    if uid not in _sent:
+        _sent.clear()
+        _sent[uid] = state
+    return state
+
+
 def _inherited_or_new(store: str | None, *, is_chosen: bool) -> SessionState:
     found = identity.inherited()
     if found is not None and found[1]:
@@ -167,7 +191,12 @@ def _inherited_or_new(store: str | None, *, is_chosen: bool) -> SessionState:
         if parents is None:
             return joined(found[0], program_name(), store)
         return joined(found[0], parents.name, store if is_chosen else parents.store)
-    state = SessionState(program_name(), "ambient", store=store, parent_uid=found[0] if found else None)
+    return _new(program_name(), store, found)
+
+
+def _new(name: str, store: str | None, around: tuple[str, bool] | None) -> SessionState:
+    """An ambient session of this process, within the one `around` it."""
+    state = SessionState(name, "ambient", store=store, parent_uid=around[0] if around else None)
     remember(state)
     identity.publish(state.uid)
     return state

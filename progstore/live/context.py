@@ -9,9 +9,13 @@ if TYPE_CHECKING:
     from progstore.live.state import SessionState, TaskState
 
     Stack = tuple[TaskState, "Stack"] | None
+    Place = tuple[str, str, str | None]
+    """A session as it is told to another process: uid, name and store."""
 
 _tasks: ContextVar[Stack] = ContextVar("progstore_tasks", default=None)
 session: ContextVar[SessionState | None] = ContextVar("progstore_session", default=None)
+sent_from: ContextVar[Place | None] = ContextVar("progstore_sent_from", default=None)
+"""Where the work comes from that this worker process has in hand, as far as it was told."""
 
 
 def enter(task: TaskState) -> None:

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 
 from progstore.live import ambient, identity
-from progstore.live.recorder import IMPORT_PATIENCE, recorder
+from progstore.live.recorder import EXIT_PATIENCE, IMPORT_PATIENCE, recorder
 from progstore.live.state import LEFT_EARLY, TaskState, interruption
 
 TYPE_CHECKING = False
@@ -59,6 +59,16 @@ def end_process(reason: str | None = None) -> None:
         else:
             session.end("cancelled", "ended by a signal")
     recorder.close_process(reason)
+    callbacks = sys.modules.get("progstore.live.callbacks")
+    if callbacks is not None:
+        callbacks.deliver_all(EXIT_PATIENCE)
+
+
+def fail_process(error: BaseException, trace: TracebackType | None) -> None:
+    """The process ends with an exception that nobody caught: so do the loops that it has left, and its sessions."""
+    global _uncaught  # noqa: PLW0603  # a process ends once
+    _uncaught = error
+    _sharpen(error, trace)
 
 
 def leave_store(url: str | None) -> None:
@@ -127,10 +137,8 @@ def _install() -> None:
     before, before_in_thread = sys.excepthook, threading.excepthook
 
     def program_fails(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        global _uncaught  # noqa: PLW0603  # a process ends once
         if not _goes_on(trace):
-            _uncaught = error
-            _sharpen(error, trace)
+            fail_process(error, trace)
         before(kind, error, trace)
 
     def thread_fails(args: threading.ExceptHookArgs) -> None:

@@ -61,7 +61,8 @@ class Draft:
                 of_key = (task.session.uid, task.key)
                 attempts[of_key] = task.attempt = attempts.get(of_key, lookup.newest_attempt(*of_key)) + 1
             if task.expects_history:
-                task.simulate_expected = lookup.usual_duration(task.session.name, task.name)
+                usual = lookup.usual_durations(task.session.name, task.name)
+                task.simulate_expected, task.simulate_late_after = usual
                 task.expects_history = False
             self._add_task(task, look, now, batch)
         return batch
@@ -156,16 +157,11 @@ class _Note:
 
 
 def report(task: TaskState) -> bool:
-    """Tell the job of its progress, where it asked for that; whether that was the end.
-
-    Percents and messages are told when the job says them; here it is only what was counted, and how it ended.
-    """
-    look = _look_at_task(task)
-    counts = (look.ended_at, look.status, look.done, look.total, look.failed)
-    if task.on_progress is not None and not task.inert and counts != task.reported:
-        task.reported = counts
-        task.on_progress(task)
-    return look.ended_at is not None
+    """Tell the job what was counted, where it asked for that; whether it has ended."""
+    ended_at = task.ended_at  # first, for what is told after an end was seen is all of it
+    if task.on_progress is not None:
+        task.on_progress.moved(task)
+    return ended_at is not None
 
 
 def session_news(session: SessionState) -> bool:

@@ -67,15 +67,11 @@ class Recorder:
 
     def begin(self, state: TaskState) -> None:
         """A task has begun."""
-        if state.is_watched:
-            self._tasks.append(state)
-            self.hurry()
+        self._note(state)
 
     def end(self, state: TaskState) -> None:
         """A task has ended, or its end was sharpened."""
-        if state.is_watched:
-            self._tasks.append(state)
-            self.hurry()
+        if self._note(state):
             self._wait_in_worker()
 
     def hurry(self) -> None:
@@ -174,6 +170,15 @@ class Recorder:
                 outbox.write(hurry=True, end_reason="exit")
                 outbox.close()
         self.resume()
+
+    def _note(self, state: TaskState) -> bool:
+        if not state.is_watched:
+            return False
+        if state.on_progress is not None:
+            state.on_progress.moved(state)
+        self._tasks.append(state)
+        self.hurry()
+        return True
 
     def _has_work(self) -> bool:
         return bool(self._tasks or self._sessions or self._outboxes)
@@ -275,6 +280,9 @@ class Recorder:
         from progstore.live.outbox import Outbox
 
         self._has_imported.set()
+        if self._sessions:
+            # Before it is taken out: whoever asks meanwhile whether there is work must find the one or the other.
+            self._outboxes.of(self._sessions[0].store, Outbox)
         while self._sessions:
             session = self._sessions.popleft()
             self._outboxes.of(session.store, Outbox).add_session(session)

@@ -24,13 +24,21 @@ Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
 
-def session(name: str, *, meta: Mapping[str, Any] | None = None, store: str | None = None) -> Session:
+def session(
+    name: str,
+    *,
+    meta: Mapping[str, Any] | None = None,
+    store: str | None = None,
+    on_progress: Callable[[TaskView], object] | None = None,
+) -> Session:
     """A session for a `with` block: what is tracked in it, also in threads and child processes, belongs to it.
 
-    Raises TypeError for a name that is no string, TypeError and BadValue for metadata that JSON cannot say.
+    `on_progress` is called with the TaskView of whichever of its tasks, in this process, has moved, in a thread of its
+    own. Raises TypeError for a name that is no string, TypeError and BadValue for metadata that JSON cannot say.
     """
     state = SessionState(clean.text(name, "name", clean.NAME_LIMIT), "block", store=ambient.store_url(store))
     state.put_all(meta)
+    _listen(state, on_progress)
     return Session(state)
 
 
@@ -49,14 +57,17 @@ class Session:
         *,
         meta: Mapping[str, Any] | None = None,
         store: str | None = None,
+        on_progress: Callable[[TaskView], object] | None = None,
     ) -> Session:
         """A session of declared tasks, key to name, all pending. Any process may advance them; see `get`.
 
-        Raises TypeError for keys and names that are no strings, and for metadata that JSON cannot say.
+        `on_progress` is called as that of `session()`: what this process advances is told. Raises TypeError for keys
+        and names that are no strings, and for metadata that JSON cannot say.
         """
         title = ambient.program_name() if name is None else clean.text(name, "name", clean.NAME_LIMIT)
         state = SessionState(title, "declared", store=ambient.store_url(store))
         state.put_all(meta)
+        _listen(state, on_progress)
         ambient.remember(state)
         made = cls(state)
         record, interval = config.setting("record"), config.setting("interval")
@@ -307,6 +318,13 @@ class Session:
         recorder.end(task)
         if task.taken:
             recorder.flush(EXIT_PATIENCE)
+
+
+def _listen(state: SessionState, on_progress: Callable[[TaskView], object] | None) -> None:
+    if on_progress is not None:
+        from progstore.live.callbacks import listening
+
+        state.on_progress = listening(on_progress)
 
 
 def _arrive(uid: str, name: str, store: str | None) -> Session:

@@ -15,9 +15,10 @@ from progstore.live.identity import process_uid, uuid7
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any, Final
 
+    from progstore.live.callbacks import Listeners
     from progstore.live.counting import Counter
 
     Event = tuple[float, str, str, str | None]
@@ -120,6 +121,8 @@ class SessionState(Record):
         """The newest attempt of each task that this process started under a key of its own choosing."""
         self.watched = False
         """The recorder knows of it."""
+        self.on_progress: Listeners | None = None
+        """Who hears of its tasks in this process."""
 
     @property
     def is_open(self) -> bool:
@@ -168,6 +171,7 @@ class TaskState(Record):
     simulate_until: float | None = None
     simulate_since: float | None = None
     simulate_expected: float | None = None
+    simulate_late_after: float | None = None
     expects_history = False
     """The recorder shall look up how long this usually takes."""
 
@@ -185,7 +189,6 @@ class TaskState(Record):
     left_at_line = 0
     """The line on which that frame stood when the loop was left."""
 
-    on_progress: Callable[[TaskState], None] | None = None
     reported: object = None
     """What `on_progress` was last told."""
     display: Any = None
@@ -223,6 +226,7 @@ class TaskState(Record):
         self.parent = parent
         self.record = record
         self.interval = interval
+        self.on_progress = session.on_progress
         self.children: dict[str, int] = {}
         """How many tasks of each name were nested in this one, stored or not."""
 

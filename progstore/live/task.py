@@ -101,28 +101,35 @@ class Task(_Of[Item]):
 
     def report(self, percent: float, message: str | None = None) -> None:
         """Say a percent directly; it is kept within 0 and 100. Raises TypeError, BadValue."""
+        said = None if message is None else clean.text(message, "message")
         state = self._state
-        state.simulate_since = None
         state.percent = min(100.0, max(0.0, float(clean.count(percent, "percent"))))
-        if message is not None:
-            self.message(message)
-        if state.on_progress is not None:
-            state.on_progress(state)
+        state.simulate_since = None
+        self._say(state, said)
 
     def simulate(self, until: float = 100.0, message: str | None = None, expect: float | None = None) -> None:
         """Let the percent rise by the clock towards `until` while something runs that cannot be counted.
 
-        `expect` is how long it takes, in seconds; None asks the history of this task, and without one the built-in
-        easing is used. What it shows is marked as an estimate.
+        It rises from where it stands. `expect` is how long it takes, in seconds, 0 where that is not known; None asks
+        the history of this task, and without one the built-in easing is used. What it shows is marked as an estimate.
+        Raises TypeError, BadValue.
         """
+        from progstore.live.views import percent_of  # which only some work needs
+
         state = self._state
-        state.simulate_from = state.percent or 0.0
-        state.simulate_until = min(100.0, max(0.0, float(clean.count(until, "until"))))
-        state.simulate_expected = None if expect is None else float(clean.count(expect, "expect"))
-        state.expects_history = expect is None
+        end = min(100.0, max(0.0, float(clean.count(until, "until"))))
+        seconds = None if expect is None else float(clean.count(expect, "expect"))
+        if seconds is not None and seconds < 0:
+            from progstore.errors import BadValue  # only a mistake pays for it
+
+            raise BadValue(f"expect must not be negative, got {expect!r}; use 0 where it is not known")
+        said = None if message is None else clean.text(message, "message")
+        start = percent_of(state)[0] or 0.0
+        state.simulate_since = None  # while the curve changes there is none
+        state.simulate_from, state.simulate_until, state.simulate_expected = start, end, seconds
+        state.simulate_late_after, state.expects_history = None, expect is None
         state.simulate_since = time.time()
-        if message is not None:
-            self.message(message)
+        self._say(state, said)
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Keep a JSON value under `key`. Raises TypeError for what JSON cannot say, BadValue for what is too large."""
@@ -254,6 +261,11 @@ class Task(_Of[Item]):
         total = "?" if state.total is None else f"{state.total:g}"
         return f"<Task {state.name!r} {state.status} {state.done:g}/{total} {state.unit}>"
 
+    def _repr_html_(self) -> str:
+        from progstore.live.views import view_of  # only notebooks ask for it
+
+        return view_of(self._state)._repr_html_()
+
     def _begin_again(self) -> None:
         last = self._state
         if last.exhausted:
@@ -262,6 +274,12 @@ class Task(_Of[Item]):
             self._end(last, "cancelled", LEFT_EARLY)
         self._state = last.successor()
         self.begin()
+
+    def _say(self, state: TaskState, message: str | None) -> None:
+        if state.on_progress is not None:
+            state.on_progress.said(state, message)
+        elif message is not None:
+            state.message = message
 
     def _end(self, state: TaskState, status: str, message: str = "") -> None:
         if state.end(status, message):

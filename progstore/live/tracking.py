@@ -45,8 +45,8 @@ def track(
     with the task. `key` names it within its session: a new start under the same key is a new attempt. `parent` is
     the task it is nested in, by default the innermost live one here. `session` is a Session or a name, `store` a
     path or URL, `bar` False, True, "auto" or a display's name, `interval` the seconds between two writes. With
-    `record=False` it is counted and drawn, but not written. `on_progress` is called with a TaskView, in a thread of
-    its own.
+    `record=False` it is counted and drawn, but not written. `on_progress` is called with a TaskView in a thread of its
+    own: at the start, at each report, at most once per interval while it counts, and at the end.
 
     Raises TypeError and BadValue for arguments that cannot be; a store that cannot be used raises nothing here.
     """
@@ -69,9 +69,9 @@ def track(
         state.total, state.total_source = _length(iterable)
     state.put_all(meta)
     if on_progress is not None:
-        from progstore.live.callbacks import reporter
+        from progstore.live.callbacks import listening
 
-        state.on_progress = reporter(on_progress)
+        state.on_progress = listening(on_progress, state.on_progress)
     task = Task(iterable, state, config.setting("bar", bar))
     task.begin()
     return task

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 
-from progstore.insight.easing import easing_message, percent_now
+from progstore.insight.easing import drawn_message, percent_now
 from progstore.live.state import TaskState
 from progstore.values import Life, Status, TaskView, Verdict
 
@@ -16,6 +16,9 @@ def view_of(task: TaskState) -> TaskView:
     """The task as it is now; ids of the store are 0, for it need not be stored."""
     status = Status(task.status)
     percent, simulated = percent_of(task)
+    message = task.message
+    if simulated and percent is not None:
+        message = drawn_message(message, percent, late=_drawn(task)[1] and task.ended_at is None)
     rate = task.done / task.elapsed if task.elapsed > 0 and task.done > 0 else None
     left = None if task.total is None else max(0.0, task.total - task.done)
     return TaskView(
@@ -37,7 +40,7 @@ def view_of(task: TaskState) -> TaskView:
         simulated=simulated,
         rate=rate,
         eta=time.time() + left / rate if rate and left is not None and status is Status.RUNNING else None,
-        message=task.message or (easing_message(percent) if simulated and percent is not None else ""),
+        message=message,
         error_type=task.error_type,
         error=task.error,
         traceback=task.traceback,
@@ -55,19 +58,24 @@ def view_of(task: TaskState) -> TaskView:
 
 def percent_of(task: TaskState) -> tuple[float | None, bool]:
     """The percent of a live task, and whether it is drawn from the clock."""
-    if task.status == "complete" and task.total is None:
+    if task.status == "complete":
         return 100.0, False
-    if task.simulate_since is not None and task.ended_at is None:
-        percent, _ = percent_now(
-            start=task.simulate_from or 0.0,
-            until=task.simulate_until or 0.0,
-            since=task.simulate_since,
-            expected=task.simulate_expected,
-            now=time.time(),
-        )
-        return percent, True
+    if task.simulate_since is not None:
+        return _drawn(task)[0], True
     if task.percent is not None:
         return task.percent, False
     if task.total:
         return min(100.0, max(0.0, 100.0 * task.done / task.total)), False
     return (0.0, False) if task.status == "pending" else (None, False)
+
+
+def _drawn(task: TaskState) -> tuple[float, bool]:
+    """The percent by the clock, which stops with the task, and whether the task is late."""
+    return percent_now(
+        start=task.simulate_from or 0.0,
+        until=task.simulate_until or 0.0,
+        since=task.simulate_since or 0.0,
+        expected=task.simulate_expected,
+        now=task.ended_at or time.time(),
+        late_after=task.simulate_late_after,
+    )

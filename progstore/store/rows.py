@@ -10,12 +10,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
-from progstore.insight.easing import easing_message, percent_now
+from progstore.insight.easing import drawn_message, percent_now
 from progstore.insight.estimate import Point, finish_time, mean_rate, smoothed_rate
 from progstore.values import EventView, Json, Life, SessionView, Status, TaskView, Verdict
-
-LATE = "late"
-"""Said of a simulated task that takes longer than nearly all of its past runs did."""
 
 
 class Figures(NamedTuple):
@@ -99,8 +96,7 @@ def task_view(
     rate = _rate(row, status, curve)
     message = row.message
     if simulated and percent is not None:
-        message = message or easing_message(percent)
-        message = f"{message} ({LATE})" if late else message
+        message = drawn_message(message, percent, late=late)
     runs = status is Status.RUNNING and not is_lost
     return TaskView(
         id=row.id,

@@ -107,17 +107,18 @@ class Lookup:
         """What a session that somebody else opened is called, once its row is there."""
         return self._connection.execute(select(sessions.c.name).where(sessions.c.uid == uid)).scalar()
 
-    def usual_duration(self, session: str, name: str) -> float | None:
-        """The median seconds of the successful runs of one history, nearest rank; None where there are fewer than
-        three.
+    def usual_durations(self, session: str, name: str) -> tuple[float | None, float | None]:
+        """The median and the 95th percentile of the seconds that the successful runs of one history took, nearest
+        rank; None where there are fewer than three.
         """
         runs = (tasks.c.session_name == session) & (tasks.c.name == name) & (tasks.c.status == "complete")
         taken = tasks.c.duration
         found = self._connection.execute(select(func.count()).where(runs, taken.is_not(None))).scalar_one()
         if found < FEWEST_RUNS:
-            return None
-        ordered = select(taken).where(runs, taken.is_not(None)).order_by(taken)
-        return self._connection.execute(ordered.limit(1).offset((found - 1) // 2)).scalar()
+            return None, None
+        ordered = select(taken).where(runs, taken.is_not(None)).order_by(taken).limit(1)
+        middle, slow = ordered.offset((found - 1) // 2), ordered.offset((95 * found + 99) // 100 - 1)
+        return self._connection.execute(middle).scalar(), self._connection.execute(slow).scalar()
 
 
 Run = Callable[[Connection, Prepared, Sequence[Row], Applied], int]
@@ -215,6 +216,7 @@ def _update_tasks(
 
 
 def _insert_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, run: Run, applied: Applied) -> None:
+    ended = _ended_parents(connection, rows, ids)
     for generation in _generations(rows):
         writable = [row for row in generation if row.session_uid in ids.sessions]
         values = [
@@ -223,12 +225,26 @@ def _insert_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, run: Ru
                 *_task_changing(row),
                 ids.sessions[row.session_uid],
                 ids.processes[row.process_uid],
-                ids.tasks.get(row.parent) if row.parent else None,
+                ids.tasks.get(row.parent, ended.get(row.parent)) if row.parent else None,
             )
             for row in writable
         ]
         run(connection, statements.upsert_task(), values, applied)
         _find_tasks(connection, writable, ids, applied)
+
+
+def _ended_parents(connection: Connection, rows: list[TaskRow], ids: Ids) -> dict[TaskIdentity, int]:
+    """The ids of parents that ended, and were forgotten, before their children in other threads could be written."""
+    mine = {row.identity for row in rows}
+    found: dict[TaskIdentity, int] = {}
+    for parent in {row.parent for row in rows if row.parent} - mine - ids.tasks.keys():
+        uid, key, attempt = parent
+        statement = select(tasks.c.id).join(sessions, sessions.c.id == tasks.c.session_id)
+        of_parent = statement.where(sessions.c.uid == uid, tasks.c.key == key, tasks.c.attempt == attempt)
+        number = connection.execute(of_parent).scalar()
+        if number is not None:
+            found[parent] = number
+    return found
 
 
 def _generations(rows: list[TaskRow]) -> Iterator[list[TaskRow]]:

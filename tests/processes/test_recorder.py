@@ -13,7 +13,7 @@ from typing import Any
 import progstore
 from progstore.live.outbox import Outbox
 from progstore.live.recorder import recorder
-from progstore.live.state import SessionState
+from progstore.live.state import SessionState, TaskState
 from progstore.store.lockfile import LockFile, owner_byte
 
 Ask = Callable[..., list[Any]]
@@ -30,6 +30,19 @@ def test_the_end_of_a_session_is_written_however_soon_it_comes_after_its_last_ta
             time.sleep(number / 5000)
     assert progstore.flush(30)
     assert ask("SELECT end_status, count(*) FROM sessions GROUP BY 1") == [("complete", 50)]
+
+
+def test_a_task_whose_parent_is_over_before_it_is_first_written_keeps_it(ask: Ask) -> None:
+    """Its thread was held up between its beginning and the note of it, while the parent ended in another one."""
+    with progstore.track(name="outer", record=True) as outer:
+        inner = TaskState(outer.state.session, "inner", record=True, interval=0.5, parent=outer.state)
+        inner.begin()
+    assert progstore.flush(30)
+    recorder.begin(inner)
+    inner.end("complete")
+    recorder.end(inner)
+    assert progstore.flush(30)
+    assert ask("SELECT p.name FROM tasks t JOIN tasks p ON p.id = t.parent_id") == ["outer"]
 
 
 def test_sessions_that_are_over_take_no_more_memory_and_no_more_time(ask: Ask) -> None:
