@@ -7,15 +7,26 @@ from types import FrameType
 
 from progstore.live.ambient import program_name
 
-LIBRARIES = ("progstore.adapters.", "tqdm.", "concurrent.futures.")
+LIBRARIES = ("progstore.adapters.", "tqdm.", "rich.", "concurrent.futures.", "contextlib.")
 
 
-def caller() -> FrameType:
-    """The innermost frame that is not of an adapter, nor of the library that it stands in for."""
+def caller(made: object = None) -> FrameType:
+    """The innermost frame that is not of an adapter, nor of the library that it stands in for, nor a method of the
+    object that is `made`.
+    """
     frame = sys._getframe(1)  # noqa: SLF001  # the documented way to a caller
-    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith(LIBRARIES):
+    while frame.f_back is not None and (_is_inside(frame) or (made is not None and _is_method(frame, made))):
         frame = frame.f_back
     return frame
+
+
+def _is_inside(frame: FrameType) -> bool:
+    return f"{frame.f_globals.get('__name__')}.".startswith(LIBRARIES)
+
+
+def _is_method(frame: FrameType, made: object) -> bool:
+    code = frame.f_code
+    return code.co_argcount > 0 and frame.f_locals.get(code.co_varnames[0]) is made
 
 
 def name_after(frame: FrameType) -> str:

@@ -58,6 +58,16 @@ class Metronome:
                 assert self._frames.acquire(timeout=60)
 
 
+class Unspeakable:
+    """Raises whatever it is asked."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("no number")
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
 def test_the_class_is_tqdms_own_kind() -> None:
     """So that `isinstance` and everything written for tqdm goes on working."""
     assert issubclass(tqdm, original.tqdm)
@@ -376,6 +386,8 @@ def test_with_record_false_nothing_is_written(recorded: Recorded, paper: io.Stri
         lambda bar: setattr(bar, "n", "three"),
         lambda bar: setattr(bar, "desc", 5),
         lambda bar: setattr(bar, "unit", None),
+        lambda bar: setattr(bar, "n", Unspeakable()),
+        lambda bar: setattr(bar, "desc", Unspeakable()),
     ],
 )
 def test_whatever_a_bar_is_set_to_is_no_error_of_ours(

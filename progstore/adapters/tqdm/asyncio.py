@@ -1,0 +1,53 @@
+"""The drop-in for `tqdm.asyncio`: bars for `for` and `async for`, recorded."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Self
+
+from tqdm import asyncio
+
+from progstore.adapters.counterparts import RecordedAsync
+from progstore.adapters.given import Given
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable, Iterator
+
+    from typing_extensions import TypeVar
+
+    Item = TypeVar("Item", default=Any)
+else:
+    from typing import TypeVar
+
+    Item = TypeVar("Item")
+
+__all__ = ["tqdm", "tqdm_asyncio", "trange"]
+
+
+class tqdm(RecordedAsync, asyncio.tqdm_asyncio, Given, Generic[Item]):  # type: ignore[type-arg]  # noqa: N801  # tqdm's
+    """The class of `tqdm.asyncio`, recorded, with the keywords of `progstore.adapters.tqdm.tqdm`.
+
+    In an `async for` what was fetched last is still worked on, and not yet done. What the iterable raises ends the task
+    as an error, a cancellation as cancelled.
+    """
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, iterable: Iterable[Item] | AsyncIterable[Item] | None = None, *args: Any, **kwargs: Any
+        ) -> None: ...
+
+        def __iter__(self) -> Iterator[Item]: ...
+
+        def __aiter__(self) -> Self: ...
+
+        async def __anext__(self) -> Item: ...
+
+
+def trange(*args: int, **kwargs: Any) -> tqdm[int]:
+    """`tqdm(range(*args), **kwargs)`."""
+    return tqdm(range(*args), **kwargs)
+
+
+tqdm_asyncio = tqdm
+tarange = trange
