@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -57,6 +57,14 @@ _CODES: tuple[tuple[type[ProgstoreError], int], ...] = (
     (StillRunning, NO),
     (ProgstoreError, STORE),
 )
+
+
+class Handover(BaseException):
+    """Raised by a command to end the command line and call `program`, whose errors, exits and output are its own."""
+
+    def __init__(self, program: Callable[[], object]) -> None:
+        super().__init__()
+        self.program = program
 
 
 def say(message: str) -> None:
