@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from progstore._version import __version__
-from progstore.cli.exits import MEANINGS, MISSING, epilog, errors_as_exits, leave, say
+from progstore.cli.exits import MEANINGS, MISSING, Handover, epilog, errors_as_exits, leave, say
 
 if TYPE_CHECKING:
     from progstore.frontends import Loaded
 
-# Command: the module that holds it. In the order of the help text: looking, asking, tidying, trying out.
+# Command: the module that holds it. In the order of the help text: looking, running, asking, tidying, trying out.
 _CORE = {
     "ls": "look_at",
     "show": "look_at",
+    "run": "run",
+    "exec": "exec",
     "check": "ask",
     "wait": "ask",
     "sql": "data",
@@ -46,6 +48,18 @@ class CommandLine(click.Group):
     """A group whose commands are imported when they are used: the core's by name, the frontends' by entry point."""
 
     _loaded: Loaded | None = None
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Parse and do it. What a command hands over to is called when nothing of the command line stands around it."""
+        streams = [stream for stream in (sys.stdout, sys.stderr) if hasattr(stream, "reconfigure")]
+        errors = [stream.errors for stream in streams]
+        try:
+            return super().main(*args, **extra)
+        except Handover as handover:
+            program = handover.program
+        for stream, as_it_was in zip(streams, errors, strict=True):
+            stream.reconfigure(errors=as_it_was)
+        return program()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The core's commands, then those of the frontends."""
