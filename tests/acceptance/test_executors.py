@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from itertools import count, islice
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -92,3 +95,50 @@ def test_submitted_running_done_and_failed_are_told_apart(task: Task) -> None:
         assert len(list(loop)) == 7
     now = task()
     assert (now.total, now.active, now.done, now.failed, now.cancelled) == (8, 0, 8, 1, 0)
+
+
+def test_an_endless_map_is_taken_as_the_loop_goes(task: Task) -> None:
+    """With a buffer; leaving the loop ends it."""
+    with ThreadPoolExecutor(2) as executor:
+        results = progstore.map(executor, square, count(), name="Square", buffersize=8)
+        assert list(islice(results, 100)) == [number * number for number in range(100)]
+        del results
+    assert (task().status, task().total) == ("cancelled", None)
+    assert task().done + task().cancelled <= 100 + 8
+
+
+def test_ten_coroutines_with_one_that_fails(task: Task) -> None:
+    """As with threads: 10 of 10 with 1 failed."""
+
+    async def wait_for(number: int) -> int:
+        await asyncio.sleep(0)
+        return fail_at_three(number)
+
+    async def main() -> list[object]:
+        return await progstore.aio.gather(*map(wait_for, range(10)), name="Try", return_exceptions=True)
+
+    assert sum(isinstance(result, ValueError) for result in asyncio.run(main())) == 1
+    now = task()
+    assert (now.status, now.total, now.active, now.done, now.failed, now.cancelled) == ("complete", 10, 0, 10, 1, 0)
+
+
+def count_up(number: int) -> int:
+    """What is computed, with progress of its own."""
+    return sum(1 for _ in progstore.track(range(number), f"Up to {number}"))
+
+
+def test_work_in_child_processes_reports_into_the_same_session(store_path: Path) -> None:
+    """By itself, also from a worker that began before the session."""
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as executor:
+        executor.submit(int).result()
+        with progstore.session("nightly"):
+            assert list(progstore.map(executor, count_up, [3, 4], name="Count")) == [3, 4]
+    assert progstore.flush(10)
+    with progstore.open_store(str(store_path)) as store:
+        assert [session.name for session in store.sessions()] == ["nightly"]
+        tasks = {each.name: (each.session_name, str(each.status), each.done) for each in store.tasks()}
+    assert tasks == {
+        "Count": ("nightly", "complete", 2),
+        "Up to 3": ("nightly", "complete", 3),
+        "Up to 4": ("nightly", "complete", 4),
+    }

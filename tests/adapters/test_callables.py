@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Generator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
@@ -87,6 +87,11 @@ def test_a_parameter_annotated_task_is_given_the_task() -> None:
     def positional(task: Task, /, number: int = 5) -> tuple[str, int]:
         return task.name, number
 
+    @progstore.tracked
+    def several(tasks: list[Task], more: Annotated[int, "Task"] = 0) -> tuple[list[Task], int]:
+        return tasks, more
+
+    assert several([]) == ([], 0), "nobody has several tasks to give"
     assert first(1) == first(number=1) == ("First", 1)
     assert second(1) == second(number=1) == ("Second", 1)
     assert keyword(1) == ("Keyword", 1)

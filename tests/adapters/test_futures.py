@@ -7,6 +7,7 @@ import gc
 import operator
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 import progstore
+from progstore.adapters.pooled import LOOK
 from tests.adapters.conftest import Recorded
 from tests.conftest import Program
 
@@ -46,6 +48,13 @@ def read(path: str) -> str:
     """What is computed: as long as the test wants."""
     with open(path, encoding="ascii") as file:
         return file.read()
+
+
+def done_future() -> Future[Any]:
+    """One that has its result already."""
+    future: Future[Any] = Future()
+    future.set_result("")
+    return future
 
 
 def counts(task: progstore.TaskView) -> dict[str, float | None]:
@@ -102,14 +111,21 @@ def test_running_are_never_more_than_the_workers(
     pipes = [str(tmp_path / f"pipe{number}") for number in range(6)]
     for pipe in pipes:
         os.mkfifo(pipe)
-    results = progstore.map(processes, read, pipes, name="Read")
+    results = progstore.map(processes, read, pipes[:3], name="Map")
+    loop = progstore.as_completed([*(processes.submit(read, pipe) for pipe in pipes[3:]), done_future()], name="Loop")
+    next(loop)
     # Opening a pipe waits until the worker has opened it at the other end.
     with open(pipes[0], "w", encoding="ascii"), open(pipes[1], "w", encoding="ascii"):
-        (task,) = recorded()
-    for pipe in pipes[2:]:
-        open(pipe, "w", encoding="ascii").close()
-    assert list(results) == [""] * 6
-    assert counts(task) == {"total": 6, "active": 2, "done": 0, "failed": 0, "cancelled": 0}
+        mapped, _ = recorded()
+    assert counts(mapped) == {"total": 3, "active": 2, "done": 0, "failed": 0, "cancelled": 0}
+    open(pipes[2], "w", encoding="ascii").close()
+    assert list(results) == [""] * 3
+    with open(pipes[3], "w", encoding="ascii"), open(pipes[4], "w", encoding="ascii"):
+        time.sleep(LOOK)  # not to get the count of the look before
+        _, looped = recorded()
+    assert counts(looped) == {"total": 4, "active": 2, "done": 1, "failed": 0, "cancelled": 0}
+    open(pipes[5], "w", encoding="ascii").close()
+    assert len(list(loop)) == 3
 
 
 def test_a_callback_that_comes_late_is_counted(recorded: Recorded) -> None:
@@ -183,18 +199,65 @@ def test_what_is_never_looped_over_was_left(threads: ThreadPoolExecutor, recorde
     assert recorded()[0].status == "cancelled"
 
 
+def test_futures_are_taken_with_the_first_step(threads: ThreadPoolExecutor, recorded: Recorded) -> None:
+    """As by the loop of concurrent.futures: what submits as it is asked submits nothing before."""
+    submitted = []
+
+    def submit() -> Iterator[Future[int]]:
+        for number in range(3):
+            submitted.append(number)
+            yield threads.submit(fail_at_seven, number)
+
+    loop = progstore.as_completed(submit(), "Fetch")
+    assert (submitted, recorded()[0].total) == ([], None)
+    assert len(list(loop)) == 3
+    assert (recorded()[0].total, recorded()[0].status) == (3, "complete")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), "cancelled"), (ZeroDivisionError(), "error"), (SystemExit(), "cancelled")],
+)
+def test_what_the_futures_own_source_raises_ends_the_task(
+    error: BaseException, status: str, threads: ThreadPoolExecutor, recorded: Recorded
+) -> None:
+    """It does not stay running."""
+
+    def submit() -> Iterator[Future[int]]:
+        yield threads.submit(fail_at_seven, 1)
+        raise error
+
+    with pytest.raises(type(error)):
+        list(progstore.as_completed(submit(), "Fetch"))
+    assert recorded()[0].status == status
+
+
+def test_what_is_no_future_is_an_error(recorded: Recorded) -> None:
+    """Of the loop, as with concurrent.futures, and of the task."""
+    with pytest.raises(AttributeError):
+        list(concurrent.futures.as_completed([1]))  # type: ignore[arg-type]  # that is what is tested
+    with pytest.raises(AttributeError):
+        list(progstore.as_completed([1], "Fetch"))  # type: ignore[arg-type]  # that is what is tested
+    assert (recorded()[0].status, recorded()[0].error_type) == ("error", "AttributeError")
+
+
 def test_results_are_let_go_of(threads: ThreadPoolExecutor) -> None:
     """A million large results must not stay in memory until the end."""
 
     class Result:
         pass
 
-    loop = progstore.as_completed([threads.submit(Result) for _ in range(3)], "Fetch")
-    seen = [weakref.ref(next(loop).result())]
-    seen.append(weakref.ref(next(loop).result()))
+    futures = [threads.submit(Result) for _ in range(3)]
+    concurrent.futures.wait(futures)
+    loop = progstore.as_completed(iter(futures), "Fetch")
+    results = progstore.map(threads, lambda _: Result(), range(3), name="Map")
+    del futures
+    seen = [weakref.ref(next(loop).result()), weakref.ref(next(loop).result())]
+    seen += [weakref.ref(next(results)), weakref.ref(next(results))]
     gc.collect()
-    assert [ref() for ref in seen] == [None, None]
-    del loop
+    # A future's callback, which lets go of it, may come a moment after its result.
+    assert [ref() for ref in seen[:3]] == [None] * 3
+    del loop, results
 
 
 def test_a_future_without_a_name_is_called_like_its_function(threads: ThreadPoolExecutor, recorded: Recorded) -> None:
@@ -312,6 +375,19 @@ def test_many_threads_count_exactly(recorded: Recorded) -> None:
         total = sum(progstore.map(executor, int, ["1"] * 5000, name="Many"))
     assert total == 5000
     assert recorded()[0].done == 5000
+
+
+def test_items_cost_neither_a_thread_nor_a_write(
+    threads: ThreadPoolExecutor, recorded: Recorded, ask: Callable[..., list[Any]]
+) -> None:
+    """However many there are: one task, its start and its end."""
+    recorded()
+    before = threading.active_count()
+    futures = [threads.submit(int, "1") for _ in range(2000)]
+    most = max(threading.active_count() for _ in progstore.as_completed(futures, "Many"))
+    assert most <= before + 3 + 1  # the pool's own and the recorder
+    assert recorded()[0].done == 2000
+    assert ask("SELECT kind FROM events ORDER BY id") == ["started", "complete"]
 
 
 @pytest.mark.parametrize("of", [progstore.as_completed, progstore.map])

@@ -1,6 +1,6 @@
 """Prints the budgets beside their peers: `python -m tests.benchmarks [--quick] [--web]`.
 
-Loops, start-up and recording; with `--web` the pages, over a million tasks that take minutes to make.
+Loops, futures, start-up and recording; with `--web` the pages, over a million tasks that take minutes to make.
 
 Ratios of medians of interleaved rounds, all in one run; nothing is asserted, for time depends on the machine.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import tqdm
 
 import progstore
-from tests.benchmarks import loops, recorder, start, web
+from tests.benchmarks import futures, loops, recorder, start, web
 from tests.benchmarks.measure import table
 
 
@@ -35,6 +35,7 @@ def main(*, quick: bool) -> None:
     atexit.register(shutil.rmtree, folder)
     progstore.configure(store=str(folder / "loops.db"))
     rows = loops.rows(steps, rounds)
+    rows += futures.rows(steps // 30, rounds)
     rows += start.rows(str(folder / "start.db"), max(rounds, 3))
     progstore.flush(10)
     rows += recorder.rows(folder, seconds, 1 if quick else 3)
