@@ -7,6 +7,8 @@ from progstore._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from progstore import patch
+    from progstore.adapters import aio
     from progstore.adapters.callables import tracked
     from progstore.adapters.futures import as_completed, map  # noqa: A004  # as executors call it
     from progstore.config import configure
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from progstore.live.session import Session, session
     from progstore.live.task import Task, current
     from progstore.live.tracking import track
+    from progstore.notebook import attach
     from progstore.store.store import Store, open_store
     from progstore.values import (
         EventView,
@@ -74,6 +77,7 @@ _HOMES = {
     "TaskView": "values",
     "Verdict": "values",
     "as_completed": "adapters.futures",
+    "attach": "notebook",
     "change_filter": "grammar",
     "configure": "config",
     "current": "live.task",
@@ -85,6 +89,11 @@ _HOMES = {
     "track": "live.tracking",
     "tracked": "adapters.callables",
     "write_filter": "grammar",
+}
+# What is used as `progstore.NAME.something`, and the module that it is.
+_MODULES = {
+    "aio": "adapters.aio",
+    "patch": "patch",
 }
 
 __all__ = [
@@ -115,7 +124,9 @@ __all__ = [
     "TaskView",
     "Verdict",
     "__version__",
+    "aio",
     "as_completed",
+    "attach",
     "change_filter",
     "configure",
     "current",
@@ -123,6 +134,7 @@ __all__ = [
     "map",
     "open_store",
     "parse_filter",
+    "patch",
     "session",
     "track",
     "tracked",
@@ -139,13 +151,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
+    home = _HOMES.get(name) or _MODULES.get(name)
     if home is None:
         raise AttributeError(f"module 'progstore' has no attribute {name!r}")
     from importlib import import_module
 
     with _importing:
-        value = getattr(import_module(f"progstore.{home}"), name)
+        module = import_module(f"progstore.{home}")
+    value = module if name in _MODULES else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -5,8 +5,6 @@ Times are seconds since 1970 in UTC, durations are seconds of the monotonic cloc
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
@@ -119,7 +117,9 @@ class TaskView:
         return _plain(self)
 
     def _repr_html_(self) -> str:
-        return _table(self, ("name", "status", "done", "total", "unit", "percent", "message", "error"))
+        from progstore.markup import view_html  # only notebooks ask for it
+
+        return view_html(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,9 @@ class SessionView:
         return _plain(self)
 
     def _repr_html_(self) -> str:
-        return _table(self, ("id", "name", "status", "overall_percent", "host", "message"))
+        from progstore.markup import view_html  # only notebooks ask for it
+
+        return view_html(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,17 +267,3 @@ def _plain_value(value: Any) -> Json:
     if isinstance(value, (list, tuple)):
         return [_plain_value(each) for each in value]
     return value  # type: ignore[no-any-return]  # what is left came from JSON or is a number
-
-
-def _table(view: Any, names: tuple[str, ...]) -> str:
-    """A small HTML table of the named fields, every value escaped."""
-    cells = "".join(
-        f"<tr><th>{name}</th><td>{html.escape(_shown(getattr(view, name)))}</td></tr>"
-        for name in names
-        if getattr(view, name) not in (None, "")
-    )
-    return f"<table>{cells}</table>"
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(_plain_value(value))

@@ -1,13 +1,33 @@
-"""The terminal frontend: bars drawn by rich, for `track(..., bar="rich")` or PROGSTORE_BAR=rich."""
+"""The terminal frontend: `progstore top`, and bars drawn by rich for `track(..., bar="rich")` or PROGSTORE_BAR=rich."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import click
+
     from progstore_term.display import RichDisplay
 
-__all__ = ["RichDisplay"]
+__all__ = ["RichDisplay", "frontend"]
+
+
+class TermFrontend:
+    """How the command line finds the board; nothing heavy is imported before the command runs."""
+
+    name = "term"
+    summary = "What runs, live in a terminal."
+
+    def commands(self) -> Sequence[click.Command]:
+        """The commands that join the command line: `top`."""
+        from progstore_term.command import top
+
+        return (top,)
+
+
+frontend = TermFrontend()
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Displays: what draws live tasks in their own process: a bar drawn by tqdm, plain log lines, or what a package brings.
+"""Displays: what draws live tasks in their own process: bars on terminals and in notebooks, log lines, or a package's.
 
 Jobs' threads only begin and finish here. One thread per process draws all that is shown every 0.1 s.
 
@@ -8,7 +8,7 @@ in the first drawing, which keeps the `Display` protocol. It is loaded only when
 
 from __future__ import annotations
 
-from progstore.displays.choice import BAR
+from progstore.displays.choice import bar
 from progstore.displays.stage import stage
 
 TYPE_CHECKING = False
@@ -118,13 +118,14 @@ if TYPE_CHECKING:
 def begin(subject: Shown, choice: bool | str | Display) -> None:
     """Show a task from now on; costs microseconds, for a thread draws it.
 
-    `choice` is False for not at all, True for a bar, "auto" for a bar on a terminal and log lines elsewhere, a
-    display's name, or a display that draws this task alone. A name that nobody knows is warned of, and "auto" taken.
+    `choice` is False for not at all, True for a bar, "auto" for one in notebooks and on terminals and for log lines
+    elsewhere, a display's name, or a display that draws this task alone. A name that nobody knows is warned of, and
+    "auto" taken.
     """
     if choice is False:
         return
     if choice is True:
-        stage.show(subject, BAR)
+        stage.show(subject, bar())
     elif isinstance(choice, str):
         stage.show(subject, choice)
     else:
@@ -135,3 +136,8 @@ def finish(subject: Shown) -> None:
     """It has ended: draw the final state before what is printed next. Log lines come a moment later."""
     if subject.display is not None:
         stage.finish(subject)
+
+
+def is_drawing() -> bool:
+    """Whether a display is at work in this very thread: the bars that it makes are drawings, not work of their own."""
+    return stage.is_drawing()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -14,6 +15,7 @@ GROUP: Final = "progstore.displays"
 """The entry-point group of displays."""
 BAR: Final = "tqdm"
 LINES: Final = "log"
+NOTEBOOK: Final = "notebook"
 AUTO: Final = "auto"
 
 
@@ -27,8 +29,29 @@ def is_nested(subject: Shown) -> bool:
     return False
 
 
+def in_notebook() -> bool:
+    """Whether this process is a notebook's kernel, which shows HTML; nothing is imported to find out."""
+    shells = sys.modules.get("IPython.core.interactiveshell")
+    if shells is None:
+        return False
+    try:
+        shell = shells.InteractiveShell._instance  # noqa: SLF001  # `instance()` would make one
+        # Only a kernel's shell has one. What a forked child of it sends does not reach the notebook.
+        is_kernel = getattr(shell, "kernel", None) is not None
+        return is_kernel and getattr(getattr(shell.display_pub, "session", None), "pid", None) in (None, os.getpid())
+    except Exception:  # noqa: BLE001  # half imported, or another package of that name
+        return False
+
+
+def bar() -> str:
+    """The display that draws bars here: as HTML in a notebook, else on the terminal."""
+    return NOTEBOOK if in_notebook() else BAR
+
+
 def automatic() -> str:
-    """The display where nobody chose one: bars on a terminal, log lines elsewhere."""
+    """The display where nobody chose one: bars in a notebook and on a terminal, log lines elsewhere."""
+    if in_notebook():
+        return NOTEBOOK
     try:
         return BAR if sys.stderr.isatty() else LINES
     except Exception:  # noqa: BLE001  # what stands in for stderr may be None, closed, or have no such method
@@ -45,13 +68,17 @@ def load(name: str) -> Display | None:
         from progstore.displays.lines import Lines
 
         return Lines()
+    if name == NOTEBOOK:
+        from progstore.displays.notebook import NotebookBars
+
+        return NotebookBars()
     from importlib.metadata import entry_points
 
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name in points:
         made: Display = points[name].load()()
         return made
-    known = ", ".join(sorted({BAR, LINES, *points}))
+    known = ", ".join(sorted({BAR, LINES, NOTEBOOK, *points}))
     warn("no display %r is installed, going on with 'auto'; there are: %s", name, known)
     return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from _contextvars import copy_context
 from _thread import RLock, get_ident
 from time import monotonic, sleep
 
@@ -31,7 +32,7 @@ LOADING_PATIENCE: Final = 10.0
 class Showing:
     """How one task is shown; kept in the task's `display`."""
 
-    __slots__ = ("display", "is_broken", "is_nested", "is_open", "name", "subject")
+    __slots__ = ("context", "display", "is_broken", "is_nested", "is_open", "name", "subject")
 
     def __init__(self, subject: Shown, name: str, display: Display | None) -> None:
         self.subject = subject
@@ -40,6 +41,7 @@ class Showing:
         self.is_open = False
         self.is_broken = False
         self.is_nested = is_nested(subject)
+        self.context = copy_context()
 
 
 class Stage:
@@ -58,6 +60,7 @@ class Stage:
         self._stopping = False
         self._barred = False
         self._pid = os.getpid()
+        self._drawer: int | None = None
         self._forker: int | None = None
         self._fork_is_safe = False
 
@@ -79,6 +82,10 @@ class Stage:
             return
         with self._lock:
             self._close(showing)
+
+    def is_drawing(self) -> bool:
+        """Whether a display is being called in this very thread."""
+        return self._drawer == get_ident()
 
     # The life of the thread
 
@@ -221,17 +228,21 @@ class Stage:
         name = showing.name
         if showing.is_broken or (showing.display is None and name in self._broken):
             return
+        before, self._drawer = self._drawer, get_ident()
         try:
             display = showing.display or self._named(name)
             if not showing.is_open:
                 showing.is_open = True
-                display.open(showing.subject)
+                # A notebook's kernel finds the cell to show it in by the context of the code that began it.
+                showing.context.run(display.open, showing.subject)
             getattr(display, method)(showing.subject)
         except Exception as error:  # noqa: BLE001  # a display may be anybody's, and must not end the job
             showing.is_broken = True
             if name not in self._broken:
                 self._broken.add(name)  # one warning of each is enough
                 warn("the display %r failed and draws no more: %s: %s", name, type(error).__name__, error)
+        finally:
+            self._drawer = before
 
     def _named(self, name: str) -> Display:
         """The display of that name; it is loaded when it is first needed."""

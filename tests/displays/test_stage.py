@@ -105,7 +105,7 @@ def test_an_unknown_display_is_warned_of_and_auto_taken(program: Program, displa
     )
     _, errors = process.communicate(timeout=60)
     assert errors == (
-        "no display 'fancy' is installed, going on with 'auto'; there are: broken, log, notes, rich, tqdm\n"
+        "no display 'fancy' is installed, going on with 'auto'; there are: broken, log, notebook, notes, rich, tqdm\n"
     )
 
 

@@ -1,0 +1,119 @@
+"""What the board reads and how its lines fit: without a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+
+import progstore
+from progstore import Filter, Life, Verdict
+from progstore_term.board import Board, BoardReader
+from progstore_term.rows import SORTS, Choices, rows_of
+from progstore_term.table import Style, lines_of
+from progstore_term.wording import left, one_line, percent, rate
+from tests.term.conftest import Stage
+
+
+@pytest.fixture
+def board(stage: Stage) -> Board:
+    """The board of the store with work in every state."""
+    with progstore.open_store(stage.url) as store:
+        return BoardReader(store).read(time.time())
+
+
+def test_no_line_is_longer_than_the_terminal_and_the_name_is_the_last_to_go(board: Board) -> None:
+    """At every width, with wide letters too; columns go one after the other."""
+    rows = rows_of(board, Choices(show_all=True))
+    titles = set()
+    for columns in (*range(1, 60), *range(60, 220, 7)):
+        lines = lines_of(rows, Style(columns))
+        assert max(cell_len(line.text.plain) for line in lines) <= columns
+        assert lines[0].text.plain.startswith("name"[:columns]) or columns < 4
+        titles.add(" ".join(lines[0].text.plain.split()))
+    assert any("rate" in each and "message" in each for each in titles)
+    assert "name done" in titles
+
+
+def test_sessions_are_sorted_within_their_lanes(board: Board) -> None:
+    """By name, by percent, by time; the newest first where nobody chose."""
+    orders = {}
+    for sort in SORTS:
+        rows = rows_of(board, Choices(sort=sort))
+        orders[sort] = [row.label.split(" / ")[-1] for row in rows if row.key and row.key[0] == "session"]
+    assert orders["newest"][0].endswith("nightly import")
+    assert orders["name"][:1] == ["Upload"]
+    attention = orders["percent"][2:5]
+    assert attention in (["Pages", "Frames", "Documents"], ["Pages", "Documents", "Frames"])
+
+
+def test_what_has_ended_is_left_out_where_there_is_more_to_see(board: Board) -> None:
+    """Of complete tasks the newest are listed, with what they are nested in; all of them where all is wanted."""
+    few = [row.label for row in rows_of(board, Choices(hint="; a shows them"))]
+    assert "… 4 more tasks; a shows them" in few
+    assert "part 0" not in few
+    assert few.index("Files") < few.index("part 7") < few.index("rows") < few.index("Vendor")
+    everything = [row.label for row in rows_of(board, Choices(show_all=True))]
+    assert {f"part {number}" for number in range(8)} <= set(everything)
+    folded = [row.label for row in rows_of(board, Choices(turned={key for key in _keys(board) if key[0] == "task"}))]
+    assert "Files" in folded
+    assert "rows" not in folded
+
+
+def _keys(board: Board) -> list[tuple[str, int]]:
+    return [row.key for row in rows_of(board, Choices()) if row.key is not None and row.folds]
+
+
+def test_a_board_on_which_nothing_lives_is_not_read_again(run_program: Callable[..., str]) -> None:
+    """Nothing can change on it without a write."""
+    run_program("import progstore\nfor _ in progstore.track(range(3), 'Frames'): pass")
+    with progstore.open_store() as store:
+        reader = BoardReader(store)
+        board = reader.read(time.time())
+        assert [card.lane for card in board.cards] == ["Completed"]
+        assert not board.is_live
+        assert reader.again(board, time.time()) is board
+
+
+def test_a_lost_session_changes_its_lane_at_the_next_look(stage: Stage) -> None:
+    """What was alive at the last look is asked about again, and judged anew."""
+    with progstore.open_store(stage.url) as store:
+        reader = BoardReader(store)
+        board = reader.read(time.time(), Filter(name="Frames"))
+        (card,) = board.cards
+        (task,) = card.tasks
+        alive = Verdict(life=Life.ALIVE, reason="it lived when we looked")
+        before = replace(
+            card, session=replace(card.session, verdict=alive), tasks=(replace(task, verdict=alive),), lane="Active"
+        )
+        (after,) = reader.again(Board(cards=(before,)), time.time()).cards
+    assert after.lane == "Needs attention"
+    assert after.session.verdict is not None
+    assert after.session.verdict.life is Life.LOST
+    assert after.tasks[0].verdict is not None
+
+
+def test_numbers_are_said_as_people_say_them() -> None:
+    """An estimate has one unit, a percent is rounded down, slow rates are turned, control characters are shown."""
+    assert [left(seconds) for seconds in (-1, 5.4, 89, 130, 3 * 3600, 3 * 86_400)] == [
+        "~0 s", "~5 s", "~89 s", "~2 min", "~3 h", "~3 d",
+    ]  # fmt: skip
+    assert percent(99.999, simulated=False) == "99%"
+    assert percent(12.3, simulated=True) == "~12%"
+    assert rate(0.1, "file") == "10 s/file"
+    assert rate(1500, "B") == "1.5 kB/s"
+    assert one_line("a\x1b[2Jb\r\nc\ud800") == "a\\x1b[2Jb  c\\ud800"
+
+
+def test_the_command_line_does_not_load_rich_before_the_board_is_wanted(run_program: Callable[..., str]) -> None:
+    """`progstore --help` loads all frontends, and must stay quick."""
+    said = run_program(
+        """
+        import sys, progstore_term
+        print([command.name for command in progstore_term.frontend.commands()], "rich" in sys.modules)
+        """
+    )
+    assert said.strip() == "['top'] False"
