@@ -70,9 +70,10 @@ def withdraw() -> None:
 def inherited() -> tuple[str, bool] | None:
     """The uid of the session that this process was started in and whether its process still lives; None: in none.
 
-    What cannot be understood counts as none.
+    What cannot be understood counts as none. What this process has published itself it was not started in.
     """
-    session_uid, _, owner = os.environ.get(VARIABLE, "").partition("@")
+    told = _found if _has_published else os.environ.get(VARIABLE)
+    session_uid, _, owner = (told or "").partition("@")
     pid, _, ticks = owner.partition(":")
     if not session_uid or not pid.isdigit() or not ticks.isdigit():
         return None

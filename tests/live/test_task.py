@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,6 +166,16 @@ def test_two_bars_made_in_a_row_are_siblings(rows: Rows) -> None:
     first.close()
     second.close()
     assert [row["parent_id"] for row in rows("SELECT parent_id FROM tasks")] == [None, None]
+
+
+def test_each_store_has_a_session_of_its_own(tmp_path: Path) -> None:
+    """What is recorded in one store does not draw what is meant for another one after it."""
+    for name in ("first", "second"):
+        list(progstore.track("ab", name, store=str(tmp_path / f"{name}.db")))
+    assert progstore.flush(30)
+    for name in ("first", "second"):
+        with progstore.open_store(str(tmp_path / f"{name}.db")) as store:
+            assert [task.name for task in store.tasks()] == [name]
 
 
 def test_a_parent_can_be_named(rows: Rows) -> None:
