@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from progstore.errors import NotFound, StoreError
+from progstore.errors import BadFilter, NotFound, StoreError
 from progstore.markup import MOST_LINES, Line, as_html, as_text, session_lines, task_line
 from progstore.store.store import Store, open_store
 from progstore.values import Filter, Life, SessionView, Status, TaskView
@@ -225,8 +225,10 @@ def _find(store: Store, run: int | str) -> tuple[int, int | None]:
 
 
 def _session_of(store: Store, session_id: int) -> int:
-    found = store.sessions(Filter(session_ids=(session_id,)), limit=1).items
-    return found[0].id if found else store.session(session_id).id  # which says that there is none
+    with suppress(BadFilter):  # no session can have that number
+        for found in store.sessions(Filter(session_ids=(session_id,)), limit=1):
+            return found.id
+    return store.session(session_id).id  # which says that there is none
 
 
 def _is_number(text: str) -> bool:

@@ -58,7 +58,7 @@ def test_a_run_is_found_by_id_uid_name_and_task_while_it_lives_and_when_it_is_lo
     assert "1 of 4 file" in str(run)
     assert ", as of " in run._repr_html_()
     assert "<b>" not in run._repr_html_()
-    for wrong in ("nobody", 99, "99", "1/99", f"9/{view.tasks[0].id}", "x/y"):
+    for wrong in ("nobody", 99, "99", 0, -1, 10**30, "1/99", f"9/{view.tasks[0].id}", "x/y"):
         with pytest.raises(progstore.NotFound):
             progstore.attach(wrong)
     with pytest.raises(TypeError, match="a run is an id such as 17"):

@@ -16,12 +16,13 @@ NEWEST_LIMIT = 50
 MATCHING_LIMIT = 300
 """Newest tasks that are looked at where there is a filter."""
 NEWEST_TASKS_LIMIT = 500
-"""Newest tasks that are read of all live sessions together."""
+"""Newest tasks that are read of those that have ended in all live sessions together."""
 ENDED_TASKS_LIMIT = 50
 """Newest tasks that are read of each ended session."""
 ATTENTION_SECONDS = 24 * 3600.0
 """How long an error needs attention; later it is one of the completed sessions."""
 
+ENDED = frozenset(status for status in Status if status.is_terminal)
 LANES = ("Active", "Needs attention", "Completed")
 
 
@@ -121,7 +122,7 @@ class BoardReader:
         found: list[TaskView] = []
         if ids:
             found += self._store.tasks(Filter(session_ids=ids, live=True), limit=LIVE_TASKS_LIMIT)
-            found += self._store.tasks(Filter(session_ids=ids), limit=NEWEST_TASKS_LIMIT)
+            found += self._store.tasks(Filter(session_ids=ids, statuses=ENDED), limit=NEWEST_TASKS_LIMIT)
         ended = [session for session in sessions if is_over(session)]
         self._ended = {session.id: (session, self._tasks_of_ended(session)) for session in ended}
         for _, tasks in self._ended.values():

@@ -97,6 +97,8 @@ def _print(board: Board) -> None:
     from progstore_term.rows import Choices, rows_of
     from progstore_term.table import Style, lines_of
 
+    if sys.stdout is None:  # it was closed, as by `>&-`
+        return
     rows = rows_of(board, Choices())
     if not rows:
         click.echo("Nothing was found.")

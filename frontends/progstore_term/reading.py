@@ -14,6 +14,8 @@ from progstore_term.board import Board, BoardReader
 
 STILL = 1.0
 """Seconds between two readings of a store that has not moved: verdicts and percents by the clock move all the same."""
+REST = 4
+"""Times as long as a reading took until the next one at the earliest, so that a large board takes no whole core."""
 LEAVE_PATIENCE = 0.5
 """Seconds that the end waits for a reading to be over."""
 
@@ -74,12 +76,17 @@ class Reading:
                 elif board.is_live and now - read_at >= STILL:
                     self._publish(reader.again(board, time.time()))
                     read_at = now
-            except ProgstoreError as trouble:
+            except Exception as trouble:  # noqa: BLE001  # other programs may have written anything into the store
                 known = None
-                self._publish(replace(self.board or Board(), trouble=str(trouble)))
-            self._wake.wait(self._interval)
+                words = str(trouble) if isinstance(trouble, ProgstoreError) else _unexpected(trouble)
+                self._publish(replace(self.board or Board(), trouble=words))
+            self._wake.wait(max(self._interval, REST * (time.monotonic() - now)))
 
     def _publish(self, board: Board) -> None:
         if board != self.board or board.is_live:
             self.board = board
             self._told()
+
+
+def _unexpected(trouble: Exception) -> str:
+    return f"the store holds what cannot be shown ({type(trouble).__name__}: {trouble})"

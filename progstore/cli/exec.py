@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import click
 
-from progstore.cli.exits import FINE, USAGE, epilog, leave, say
+from progstore.cli.exits import FINE, NO, USAGE, epilog, leave, say
 from progstore.cli.options import store_option, with_examples
 
 _CODES = (
-    f"{epilog(FINE, USAGE, fine='the command ended well')}\n"
+    f"{epilog(FINE, NO, USAGE, fine='the command ended well', no='it did, but what it printed could not be written')}\n"
     "  126  the command cannot be executed\n"
     "  127  the command was not found\n"
     "  any other: the command's own; who dies of a signal here does so there"

@@ -9,10 +9,35 @@ import time
 from progstore import config
 from progstore.errors import NotFound, StoreError
 from progstore.live.state import SessionState, TaskState
+from progstore.live.views import view_of
 from progstore.values import TaskView
 
 
-def newest_attempts(session: SessionState) -> dict[str, TaskView]:
+def views(session: SessionState) -> dict[str, TaskView]:
+    """The newest attempt of each root task: this process's own from memory, the others' from the store."""
+    mine = {task.key: task for task in session.tasks.values() if not task.inert}
+    stored = _newest_attempts(session)
+    for key, view in stored.items():
+        # Somebody else's by now; a task that this process is about to take over is still shown as theirs.
+        if key in mine and not mine[key].taken and not _is_mine(view):
+            mine.pop(key).give_away()
+    return stored | {key: view_of(task) for key, task in mine.items()}
+
+
+def own(session: SessionState, key: str) -> TaskState:
+    """The task as one of this process; another process's is taken over with the next write. Raises NotFound."""
+    task = session.tasks.get(key)
+    if task is not None and not task.inert:
+        return task
+    stored = _newest_attempts(session)
+    if key not in stored:
+        known = ", ".join(stored | session.tasks) or "none"
+        raise NotFound(f"session {session.name!r} has no task {key!r}; it has {known}")
+    task = session.tasks[key] = _adopt(session, stored[key])
+    return task
+
+
+def _newest_attempts(session: SessionState) -> dict[str, TaskView]:
     """The newest attempt of each root task of the session as the store has it; none where it cannot be read yet."""
     from progstore.store.store import open_store  # which imports SQLAlchemy; a session that is only written need not
 
@@ -28,12 +53,12 @@ def newest_attempts(session: SessionState) -> dict[str, TaskView]:
     return newest
 
 
-def is_mine(view: TaskView) -> bool:
+def _is_mine(view: TaskView) -> bool:
     """Whether this process owns the task."""
     return view.pid == os.getpid() and view.host == socket.gethostname()
 
 
-def adopt(session: SessionState, view: TaskView) -> TaskState:
+def _adopt(session: SessionState, view: TaskView) -> TaskState:
     """A task of another process, as this one goes on with it."""
     task = TaskState(
         session,

@@ -2,7 +2,7 @@
 
 One rule for tasks, sessions and jobs. Told at once: each `report` and `simulate`, that a task begins, and how it ends.
 Told at most once per interval: what is counted and which message was said, where it is not what was told last. Of one
-task the end is told last.
+task the end is told last. What a callback itself tracks it is not told of.
 """
 
 from __future__ import annotations
@@ -36,26 +36,33 @@ class Listeners:
 
     def __init__(self, deliveries: tuple[Delivery, ...]) -> None:
         self.deliveries = deliveries
-        self._lock = threading.RLock()
 
     def said(self, task: TaskState, message: str | None) -> None:
         """The job said something, perhaps with a message: tell it at once, as it stands; but nothing after its end."""
         told: list[Delivery] = []
-        with self._lock:
+        with _lock:
             if message is not None:
                 task.message = message
             if task.ended_at is None:
                 told = self._tell(task, _standing(task))
         _wake(told)
 
-    def moved(self, task: TaskState) -> None:
-        """It began or ended, or something may have been counted: tell it, unless it is what was told last."""
+    def moved(self, task: TaskState, patience: float = -1) -> None:
+        """It began or ended, or something may have been counted: tell it, unless it is what was told last.
+
+        The recorder has `patience` for so many seconds while others tell, for a signal handler among them may wait for
+        it; its next look comes.
+        """
         told: list[Delivery] = []
-        with self._lock:
+        if not _lock.acquire(timeout=patience):
+            return
+        try:
             standing = _standing(task)
             is_ending = task.ended_at is None and task.status != "running"  # whoever ends or begins it says so next
             if standing != task.reported and not is_ending:
                 told = self._tell(task, standing)
+        finally:
+            _lock.release()
         _wake(told)
 
     def _tell(self, task: TaskState, standing: object) -> list[Delivery]:
@@ -104,12 +111,11 @@ class Delivery:
 
     def __init__(self, callback: Callable[[TaskView], object]) -> None:
         self._callback = callback
-        self._lock = threading.RLock()
         # In order of time, as numbered; apart, so that what is dropped first is found at once.
         self._ends: deque[tuple[int, TaskView]] = deque()
         self._others: deque[tuple[int, TaskView]] = deque()
         self._number = 0
-        self._news = threading.Condition(self._lock)
+        self._news = threading.Condition(_lock)
         self._thread: threading.Thread | None = None
         self._is_busy = False
         self._heard_an_end = False
@@ -130,7 +136,7 @@ class Delivery:
 
     def put(self, task: TaskState) -> None:
         """Let the callback hear how the task stands, once it is awake."""
-        with self._lock:
+        with _lock:
             # Within the lock, so that what is older is never told later.
             view = view_of(task)
             self._number += 1
@@ -145,7 +151,7 @@ class Delivery:
         another one that is just logging something, may need it first.
         """
         thread = None
-        with self._lock:
+        with _lock:
             shall_warn, self._shall_warn = self._shall_warn, False
             if self._thread is None:
                 self._thread = thread = threading.Thread(target=self._run, name="progstore-on-progress", daemon=True)
@@ -165,15 +171,15 @@ class Delivery:
     def finish(self, deadline: float) -> bool:
         """Wait until all is heard, or till `deadline`; whether it is. The thread is helped where it cannot run."""
         while time.monotonic() < deadline:
-            with self._lock:
+            with _lock:
                 if not (self._is_busy or self._ends or self._others):
                     return True
                 thread = self._thread
             if thread is threading.current_thread():
                 return False  # the callback itself ends the process
-            if thread is None or not thread.is_alive():
-                self._hear_next()
-            else:
+            # Where a signal handler ends the process, what it came upon may hold the lock that the thread waits for.
+            is_stuck = _lock._is_owned() and not self._is_busy  # type: ignore[attr-defined]  # noqa: SLF001  # as Condition asks
+            if not ((thread is None or not thread.is_alive() or is_stuck) and self._hear_next()):
                 time.sleep(POLL)
         return False
 
@@ -186,7 +192,7 @@ class Delivery:
         while True:
             if self._hear_next():
                 continue
-            with self._lock:
+            with _lock:
                 if not (self._ends or self._others or self._heard_an_end):
                     self._news.wait(LINGER)
                 if not (self._ends or self._others):
@@ -195,11 +201,11 @@ class Delivery:
                     return
 
     def _hear_next(self) -> bool:
-        with self._lock:
+        with _lock:
             view = self._take()
-            self._is_busy = view is not None
-        if view is None:
-            return False
+            if view is None:
+                return False
+            self._is_busy = True
         self._heard_an_end = view.status.is_terminal
         try:
             self._callback(view)

@@ -10,16 +10,20 @@ import json
 import time
 from collections.abc import Iterable
 from itertools import count
-from typing import NamedTuple
 
 from progstore.clean import LARGEST
 from progstore.live.curve import Curve
-from progstore.live.state import MOST_CHILDREN, Record, SessionState, TaskState
+from progstore.live.looks import SessionLook, TaskLook, look_at_session, look_at_task
+from progstore.live.record import Record
+from progstore.live.state import MOST_CHILDREN, SessionState, TaskState
 from progstore.store.batch import Applied, Batch, EventRow, MetaRow, ProcessRow, SessionRow, TaskIdentity, TaskRow
 from progstore.store.writes import Lookup
 
 UNSTORED_CHILDREN = "unstored children"
 """Metadata key of a task: how many nested tasks of each name were counted, but not stored."""
+
+PATIENCE = 0.002
+"""Seconds that a look at a task waits for others who tell a callback of theirs."""
 
 _revisions = count(1)
 
@@ -103,16 +107,16 @@ class Draft:
             rev=next(_revisions),
         )
         batch.sessions.append(row)
-        self._notes.append(_Note(session, _look_at_session(session), row, batch))
+        self._notes.append(_Note(session, look_at_session(session), row, batch))
 
-    def _add_task(self, task: TaskState, look: _TaskLook, now: float, batch: Batch) -> None:
+    def _add_task(self, task: TaskState, look: TaskLook, now: float, batch: Batch) -> None:
         if task.children:
             _count_unstored(task)
         row = _task_row(task, look, self._process.uid, now)
         batch.tasks.append(row)
         if task.taken:
             batch.taken.append(row.identity)
-        said_more = isinstance(task.written, _TaskLook) and look.message != task.written.message
+        said_more = isinstance(task.written, TaskLook) and look.message != task.written.message
         if said_more and look.ended_at is None and task not in self._told:
             self._told.add(task)
             task.happened("message", look.message)
@@ -122,7 +126,7 @@ class Draft:
 class _Note:
     """What was taken from one record into a batch, to be taken off it once the batch is on disk."""
 
-    def __init__(self, record: Record, look: _SessionLook | _TaskLook, row: SessionRow | TaskRow, batch: Batch) -> None:
+    def __init__(self, record: Record, look: SessionLook | TaskLook, row: SessionRow | TaskRow, batch: Batch) -> None:
         self.record = record
         self.row = row
         self._look = look
@@ -144,7 +148,7 @@ class _Note:
     @property
     def is_settled(self) -> bool:
         """Whether nothing becomes of it before somebody begins or ends it, and says so."""
-        return self._look.rests if isinstance(self._look, _TaskLook) else self._look.ended_at is not None
+        return self._look.rests if isinstance(self._look, TaskLook) else self._look.ended_at is not None
 
     def keep(self) -> None:
         self.record.written = self._look
@@ -160,7 +164,7 @@ def report(task: TaskState) -> bool:
     """Tell the job what was counted, where it asked for that; whether it has ended."""
     ended_at = task.ended_at  # first, for what is told after an end was seen is all of it
     if task.on_progress is not None:
-        task.on_progress.moved(task)
+        task.on_progress.moved(task, PATIENCE)
     return ended_at is not None
 
 
@@ -168,7 +172,7 @@ def session_news(session: SessionState) -> bool:
     """Whether something of it is not yet on disk."""
     if session.inert:
         return False
-    return session.written != _look_at_session(session) or bool(session.events or session.meta_dirty)
+    return session.written != look_at_session(session) or bool(session.events or session.meta_dirty)
 
 
 def identity(task: TaskState) -> TaskIdentity:
@@ -178,7 +182,7 @@ def identity(task: TaskState) -> TaskIdentity:
 
 def is_settled(task: TaskState) -> bool:
     """Whether all of it is on disk, and nothing becomes of it before somebody begins or ends it and says so."""
-    look = _look_at_task(task)
+    look = look_at_task(task)
     return look == task.written and look.rests and not task.events and not task.meta_dirty
 
 
@@ -188,68 +192,16 @@ def forget_written(record: Record) -> None:
     record.meta_dirty = dict.fromkeys(record.meta)
 
 
-def _task_news(task: TaskState) -> _TaskLook | None:
+def _task_news(task: TaskState) -> TaskLook | None:
     """How it stands, if there is something to write."""
     if task.inert:
         return None
-    look = _look_at_task(task)
+    look = look_at_task(task)
     has_news = task.record and (look != task.written or task.events or task.meta_dirty)
     return look if has_news else None
 
 
-class _SessionLook(NamedTuple):
-    """What may change of a session, as it was at one moment."""
-
-    ended_at: float | None
-    end_status: str | None
-    name: str
-    message: str
-
-
-class _TaskLook(NamedTuple):
-    """What may change of a task, as it was at one moment."""
-
-    ended_at: float | None
-    status: str
-    done: float
-    total: float | None
-    failed: float
-    active: float
-    cancelled: float
-    percent: float | None
-    message: str
-    simulate_since: float | None
-    simulate_until: float | None
-
-    @property
-    def rests(self) -> bool:
-        """Whether it has ended, or waits to be begun."""
-        return self.ended_at is not None or self.status == "pending"
-
-
-def _look_at_session(session: SessionState) -> _SessionLook:
-    return _SessionLook(session.ended_at, session.end_status, session.name, session.message)
-
-
-def _look_at_task(task: TaskState) -> _TaskLook:
-    # The end first: whatever is read after an end was seen is final.
-    ended_at = task.ended_at
-    return _TaskLook(
-        ended_at,
-        task.status if ended_at is not None else "running" if task.started_at is not None else "pending",
-        task.done,
-        task.total,
-        task.failed,
-        task.active,
-        task.cancelled,
-        task.percent,
-        task.message,
-        task.simulate_since,
-        task.simulate_until,
-    )
-
-
-def _task_row(task: TaskState, look: _TaskLook, process_uid: str, now: float) -> TaskRow:
+def _task_row(task: TaskState, look: TaskLook, process_uid: str, now: float) -> TaskRow:
     task.revision = max(next(_revisions), task.revision + 1)
     done = _double(look.done)
     return TaskRow(
@@ -287,7 +239,7 @@ def _task_row(task: TaskState, look: _TaskLook, process_uid: str, now: float) ->
     )
 
 
-def _curve(task: TaskState, look: _TaskLook, done: float) -> str | None:
+def _curve(task: TaskState, look: TaskLook, done: float) -> str | None:
     if task.started_at is None:
         return None
     curve = task.curve = task.curve or Curve()

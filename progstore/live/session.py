@@ -12,12 +12,12 @@ from progstore import clean, config
 from progstore.errors import NotFound, StoreNotFound
 from progstore.insight.easing import PARKED
 from progstore.live import ambient, context, exits  # noqa: F401  # exits: its hooks must stand before anything is live
-from progstore.live.adoption import adopt, is_mine, newest_attempts
+from progstore.live.adoption import own, views
 from progstore.live.outcome import Outcome
 from progstore.live.recorder import EXIT_PATIENCE, recorder
 from progstore.live.state import SessionState, TaskState, interruption
 from progstore.live.summary import Shown, overall_percent, overall_status, shown
-from progstore.live.views import percent_of, view_of
+from progstore.live.views import percent_of
 from progstore.values import Json, Status, TaskView
 
 Result = TypeVar("Result")
@@ -162,7 +162,7 @@ class Session:
 
         Raises NotFound for a key that the session does not have.
         """
-        task = self._own(key)
+        task = own(self.state, key)
         if task.ended_at is not None:
             task = self._state.tasks[key] = task.successor()
         if task.started_at is None:
@@ -173,12 +173,12 @@ class Session:
 
     def complete(self, key: str, message: str | None = None) -> None:
         """The task is done; what ended before stays as it ended. Raises NotFound."""
-        task = self._own(key)
+        task = own(self.state, key)
         self._end(task, "complete", f"{task.name} complete" if message is None else clean.text(message, "message"))
 
     def error(self, key: str, message: str | BaseException | None = None) -> None:
         """The task failed, with a text or an exception; what ended before stays as it ended. Raises NotFound."""
-        task = self._own(key)
+        task = own(self.state, key)
         if task.ended_at is None:
             if isinstance(message, BaseException):
                 task.fail(message)
@@ -200,7 +200,7 @@ class Session:
             self.error(key, error)
             return Outcome(None, error)
         except BaseException as error:
-            self._end(self._own(key), "cancelled", interruption(error) or "")
+            self._end(own(self.state, key), "cancelled", interruption(error) or "")
             raise
         self.complete(key)
         return Outcome(value, None)
@@ -213,7 +213,7 @@ class Session:
             try:
                 error = done.exception()
             except CancelledError:
-                self._end(self._own(key), "cancelled", "cancelled")
+                self._end(own(self.state, key), "cancelled", "cancelled")
                 return
             if error is not None:
                 self.error(key, error)
@@ -273,29 +273,7 @@ class Session:
 
     def _shown(self) -> dict[str, Shown]:
         now = time.time()
-        return {key: shown(view, now) for key, view in self._views().items()}
-
-    def _views(self) -> dict[str, TaskView]:
-        """The newest attempt of each root task: this process's own from memory, the others' from the store."""
-        mine = {task.key: task for task in self.state.tasks.values() if not task.inert}
-        stored = newest_attempts(self.state)
-        for key, view in stored.items():
-            # Somebody else's by now; a task that this process is about to take over is still shown as theirs.
-            if key in mine and not mine[key].taken and not is_mine(view):
-                mine.pop(key).give_away()
-        return stored | {key: view_of(task) for key, task in mine.items()}
-
-    def _own(self, key: str) -> TaskState:
-        """The task as one of this process; another process's is taken over with the next write."""
-        task = self.state.tasks.get(key)
-        if task is not None and not task.inert:
-            return task
-        stored = newest_attempts(self.state)
-        if key not in stored:
-            known = ", ".join(stored | self.state.tasks) or "none"
-            raise NotFound(f"session {self.name!r} has no task {key!r}; it has {known}")
-        task = self.state.tasks[key] = adopt(self.state, stored[key])
-        return task
+        return {key: shown(view, now) for key, view in views(self.state).items()}
 
     def _watch(self) -> None:
         if config.setting("record"):

@@ -232,6 +232,28 @@ def test_two_that_tell_at_a_time_do_not_wait_for_each_other() -> None:
         first.complete()
 
 
+def test_a_signal_handler_that_ends_the_process_waits_for_no_lock(caplog: pytest.LogCaptureFixture) -> None:
+    """A profiler stands for it: it comes upon a report that is just being told, and writes and delivers all."""
+    heard: list[progstore.TaskView] = []
+    flushed: list[bool] = []
+    task = progstore.track(name="A", interval=0.05, on_progress=heard.append, bar=False)
+    task.update()
+
+    def ends(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name == "view_of":
+            sys.setprofile(None)
+            task.update()
+            flushed.append(progstore.flush(5))
+            task.complete()
+            callbacks.deliver_all(5)
+
+    sys.setprofile(ends)
+    task.report(20)
+    assert flushed == [True]
+    assert heard[-1].status is Status.COMPLETE
+    assert not caplog.records
+
+
 def test_a_thread_that_has_ended_is_started_again(monkeypatch: pytest.MonkeyPatch, until: Until) -> None:
     """It does not linger for ever, nor after the end of a task."""
     monkeypatch.setattr(callbacks, "LINGER", 0.01)

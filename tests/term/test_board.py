@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -12,6 +15,7 @@ from rich.cells import cell_len
 import progstore
 from progstore import Filter, Life, Verdict
 from progstore_term.board import Board, BoardReader
+from progstore_term.reading import Reading
 from progstore_term.rows import SORTS, Choices, rows_of
 from progstore_term.table import Style, lines_of
 from progstore_term.wording import left, one_line, percent, rate
@@ -76,6 +80,22 @@ def test_a_board_on_which_nothing_lives_is_not_read_again(run_program: Callable[
         assert [card.lane for card in board.cards] == ["Completed"]
         assert not board.is_live
         assert reader.again(board, time.time()) is board
+
+
+def test_what_cannot_be_shown_is_told_and_the_board_goes_on(run_program: Callable[..., str]) -> None:
+    """Whatever another program has written."""
+    run_program("import os, progstore\ntask = progstore.track(name='A')\nprogstore.flush(30)\nos._exit(0)")
+    with progstore.open_store() as store:
+        told = threading.Event()
+        with closing(sqlite3.connect(store.path)) as other, Reading(store, "", 0.05, told.set) as reading:
+            assert told.wait(10)
+            for done, trouble in (("abc", "the store holds what cannot be shown (TypeError: "), (3, "")):
+                told.clear()
+                other.execute("UPDATE tasks SET done = ?", (done,))
+                other.commit()
+                assert told.wait(10)
+                assert reading.board is not None
+                assert reading.board.trouble[: len(trouble) or None] == trouble
 
 
 def test_a_lost_session_changes_its_lane_at_the_next_look(stage: Stage) -> None:

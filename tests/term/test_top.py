@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -58,6 +59,10 @@ def test_piped_it_prints_one_table_of_plain_text(stage: Stage) -> None:
     assert "ValueError: row 7 has no date" in done.output
     assert "2/2 tasks" in next(line for name, line in said.items() if "cleanup" in name)
     assert "… 4 more tasks" in said, "of the complete parts the newest are listed"
+    closed = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" top --store "$1" >&-', PROGRAM, stage.url], capture_output=True, check=False
+    )
+    assert (closed.returncode, closed.stderr) == (0, b""), "nobody reads it"
 
 
 def test_work_that_does_not_go_on_has_no_estimate(stage: Stage) -> None:

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from progstore.adapters.command.running import Running
+from progstore.adapters.command.running import Running, fill_closed_streams
 from progstore.adapters.command.signals import Signals
 from progstore.adapters.command.start import own_environment
 from progstore.live import ambient, identity
@@ -19,6 +19,8 @@ from progstore.live.task import Task
 from progstore.live.tracking import track
 from progstore.values import Status
 
+UNWRITTEN: Final = 1
+"""What most commands give where their output cannot be written."""
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
 BY_SIGNAL: Final = 128
@@ -29,7 +31,9 @@ class Ended(NamedTuple):
     """How a command ended."""
 
     code: int
-    """As shells give it: 127 and 126 where it could not be started, 128 and its number for a signal."""
+    """As shells give it: 127 and 126 where it could not be started, 128 and its number for a signal. UNWRITTEN in place
+    of 0 where what it printed is lost.
+    """
     status: Status
     reason: str
     """Why it is no success."""
@@ -52,7 +56,8 @@ def run(
     """
     program = os.path.basename(command[0]) or shlex.quote(command[0])
     described = {"command": shlex.join(masked(list(command)))}
-    # Before the recorder's thread begins, which must hold them back as well.
+    # Both before the recorder's thread begins, which opens files, and must hold the signals back as well.
+    fill_closed_streams()
     with Signals() as held:
         if name is None and store is None and _is_within_a_session():
             return _run(command, held, program, {**(meta or {}), **described}, None)
@@ -112,7 +117,9 @@ def _ending(running: Running, command: Sequence[str]) -> Ended:
     number = running.code or 0
     died_of = -number if number < 0 else None
     code = number if died_of is None else BY_SIGNAL + died_of
-    if code == 0:
+    if code == 0 and losses:  # it could not know: to us it was written
+        code, status, reason = UNWRITTEN, Status.ERROR, f"what it printed could not be written: {losses[0]}"
+    elif code == 0:
         status, reason = Status.COMPLETE, ""
     elif code == BY_SIGNAL + signal.SIGINT:
         status, reason = Status.CANCELLED, "interrupted"

@@ -28,7 +28,6 @@ class Running:
     """
 
     def __init__(self, held: signals.Signals, on_percent: Callable[[float], None]) -> None:
-        fill_closed_streams()
         self.channels: list[Channel] = []
         self.code: int | None = None
         """How it ended: its exit code, or the negative number of a signal."""
