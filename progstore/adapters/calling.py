@@ -7,7 +7,7 @@ from types import FrameType
 
 from progstore.live.ambient import program_name
 
-LIBRARIES = ("progstore.adapters.", "tqdm.", "rich.", "concurrent.futures.", "contextlib.")
+LIBRARIES = ("progstore.adapters.", "tqdm.", "rich.", "concurrent.futures.", "contextlib.", "typing.")
 
 
 def caller(made: object = None) -> FrameType:

@@ -56,8 +56,9 @@ class Given(std.tqdm):  # type: ignore[type-arg]  # tqdm takes no argument when 
         **kwargs: Any,
     ) -> None:
         ours = {"key": key, "meta": meta, "session": session, "store": store, "record": record}
-        self._progstore_options = {**self._progstore_options, **ours}
-        self._progstore_given = dict(zip(AFTER_ITERABLE, args[1:], strict=False)) | kwargs
+        # Not set as attributes are: a class may watch over what is set, and does not know ours.
+        vars(self)["_progstore_options"] = {**self._progstore_options, **ours}
+        vars(self)["_progstore_given"] = dict(zip(AFTER_ITERABLE, args[1:], strict=False)) | kwargs
         super().__init__(*args, **kwargs)
 
     if not TYPE_CHECKING:

@@ -36,7 +36,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from progstore.live.counting import Counter
 
-DRAWING: Final = ("display", "refresh", "update")
+DRAWING: Final = ("__setattr__", "display", "refresh", "update")
 """Where one of these is a class's own, it may expect to be called by tqdm's loop, in the thread of that loop."""
 
 
@@ -78,7 +78,7 @@ class Recorded(std.tqdm):  # type: ignore[type-arg]  # as above
         if not is_counterpart:
             super().__init_subclass__(**arguments)
         order = cls.__mro__
-        foreign = [each for each in order if each.__module__ != __name__ and each not in (Given, std.tqdm)]
+        foreign = [each for each in order if each.__module__ != __name__ and each not in (Given, std.tqdm, object)]
         cls.__draws_itself = any(method in vars(each) for each in foreign for method in DRAWING)
         behind = [each for each in order[order.index(Recorded) :] if each in foreign]
         # tqdm's own classes hand out one item at a time, and count it as one.
@@ -97,7 +97,7 @@ class Recorded(std.tqdm):  # type: ignore[type-arg]  # as above
         if given.get("total") is None and total is not None:
             task.state.total_source = "len"
         task.state.counter = Follower(self, task.state)
-        self._progstore = Recording(task, is_silent=is_silent)
+        vars(self)["_progstore"] = Recording(task, is_silent=is_silent)  # not set as attributes are, see Given
 
     def __iter__(self) -> Iterator[Any]:
         """Loop over the items. A second loop over the same bar is a new attempt, and as with tqdm it is not drawn."""

@@ -111,7 +111,23 @@ def _become(main: ModuleType, argv: list[str], place: str) -> None:
     sys.modules[MAIN] = main
     sys.argv = argv
     if not sys.flags.safe_path:
+        _import_before(place)
         sys.path[0] = place
+
+
+def _import_before(place: str) -> None:
+    """Where something beside the program is called like a standard module, import now what recording imports later.
+
+    The recorder would get that one instead, and so might run the program itself a second time. The program still may.
+    """
+    names = {module.name for module in pkgutil.iter_modules([place])} & sys.stdlib_module_names
+    if not names:
+        return
+    known = set(sys.modules)
+    importlib.import_module("progstore.live.outbox")
+    for module in set(sys.modules) - known:
+        if module.partition(".")[0] in names:
+            del sys.modules[module]
 
 
 def _begin(name: str | None, meta: Mapping[str, Any] | None) -> SessionState | None:
@@ -184,7 +200,7 @@ def _raise(error: BaseException) -> NoReturn:
 def _note_exit(code: object, session: SessionState | None) -> None:
     """The program calls `sys.exit`; its threads may go on for a while."""
     if session is not None and code not in (None, 0):
-        said = f"exit code {code}" if isinstance(code, int) else f"exit code 1: {code}"
+        said = f"exit code {code:d}" if isinstance(code, int) else f"exit code 1: {code}"
         atexit.register(session.end, "error", clean.shorten(clean.printable(said), clean.MESSAGE_LIMIT))
 
 

@@ -107,6 +107,14 @@ class Failing(Original):
         raise OSError("no place")
 
 
+class Watching(Original):
+    """Watches over what is set in it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        assert not name.startswith("_progstore")
+        super().__setattr__(name, value)
+
+
 class WithoutBase(Original):
     """Does not care for tqdm's own beginnings."""
 
@@ -151,7 +159,7 @@ def test_a_subclass_that_iterates_in_its_own_way_does_so(disable: bool, recorded
 @pytest.mark.parametrize("disable", [False, True])
 def test_a_subclass_that_overrides_much_works_as_ever(disable: bool, recorded: Recorded) -> None:
     """Its own attributes, also those that we might have called so, are left alone."""
-    bar = counterpart(Counting)(total=6, desc="Blocks", file=io.StringIO(), disable=disable, key="k")
+    bar = counterpart(Counting)(total=6, desc="Blocks", file=io.StringIO(), disable=disable, mininterval=3600, key="k")
     bar.update(b"abcd")
     bar.update(b"ef")
     bar.close()
@@ -167,6 +175,14 @@ def test_a_subclass_that_overrides_much_works_as_ever(disable: bool, recorded: R
         bar.nothing_of_the_kind  # noqa: B018  # reading it is the test
     (task,) = recorded()
     assert (task.key, task.done, task.status) == ("k", 6, "complete")
+
+
+def test_a_subclass_that_watches_what_is_set_hears_what_tqdm_sets(recorded: Recorded) -> None:
+    """The loop of tqdm stays, which sets the count as it draws; nothing that is ours is set."""
+    bar = counterpart(Watching)(range(3), file=io.StringIO())
+    assert ["n" in vars(bar) for _ in bar] == [True] * 3
+    (task,) = recorded()
+    assert (task.done, task.status) == (3, "complete")
 
 
 def test_a_class_that_lists_its_subclasses_does_not_hear_of_counterparts() -> None:

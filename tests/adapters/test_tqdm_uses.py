@@ -279,10 +279,11 @@ def test_a_bar_is_called_like_the_function_that_made_it(recorded: Recorded) -> N
 
     def ingest() -> None:
         list(Mine(range(1), file=io.StringIO()))
+        list(tqdm[int](range(1), file=io.StringIO()))
         list(tzip("a", tqdm_class=tqdm, file=io.StringIO()))
         with tqdm.wrapattr(io.BytesIO(b"x"), "read", file=io.StringIO()) as file:
             file.read()
 
     ingest()
     here = test_a_bar_is_called_like_the_function_that_made_it.__name__
-    assert [task.name for task in recorded()] == [f"{here}.<locals>.ingest".partition(".<")[0]] * 3
+    assert [task.name for task in recorded()] == [f"{here}.<locals>.ingest".partition(".<")[0]] * 4

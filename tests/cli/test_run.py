@@ -69,6 +69,15 @@ def test_a_script_finds_itself_as_under_plain_python(tmp_path: Path, ask: Ask) -
     assert ask("SELECT name, end_status, message FROM sessions") == [("link", "complete", "")]
 
 
+def test_a_program_may_be_called_like_a_standard_module(tmp_path: Path, ask: Ask) -> None:
+    """It may import itself by that name; recording does not take it for the other one, which would run it twice."""
+    source = "print(__name__)\nif __name__ == '__main__':\n    import json\n    print(json.__file__)\n"
+    plain, recorded = both(tmp_path, write(tmp_path / "json.py", source))
+    assert recorded == plain
+    assert plain[1].splitlines() == ["__main__", "json", str(tmp_path / "json.py")]
+    assert ask("SELECT name, end_status FROM sessions") == [("json", "complete")]
+
+
 @pytest.mark.parametrize("kind", ["package", "folder", "zip"])
 def test_packages_folders_and_zip_files_run_as_under_plain_python(tmp_path: Path, ask: Ask, kind: str) -> None:
     """The session is called like them."""
@@ -93,10 +102,11 @@ def test_packages_folders_and_zip_files_run_as_under_plain_python(tmp_path: Path
         (FAILS, "ValueError: x"),
         ("def f(:\n", "SyntaxError: invalid syntax (fails.py, line 1)"),
         ("import sys; sys.exit('no input')", "exit code 1: no input"),
+        ("import sys; sys.exit(True)", "exit code 1"),
         ("import sys; sys.excepthook = lambda *_: print('own'); 1 / 0", "ZeroDivisionError: division by zero"),
         ("import sys; sys.excepthook = lambda *_: 1 / 0; ''[1]", "IndexError: string index out of range"),
     ],
-    ids=["exception", "syntax", "exit", "own hook", "broken hook"],
+    ids=["exception", "syntax", "exit", "exit by truth", "own hook", "broken hook"],
 )
 def test_what_ends_a_program_is_printed_as_ever_and_its_session_is_an_error(
     tmp_path: Path, ask: Ask, source: str, message: str
