@@ -185,6 +185,15 @@ def test_a_subclass_that_watches_what_is_set_hears_what_tqdm_sets(recorded: Reco
     assert (task.done, task.status) == (3, "complete")
 
 
+@pytest.mark.parametrize("bar", [tqdm, auto_tqdm, counterpart(std.tqdm), counterpart(auto.tqdm)])
+def test_with_default_settings_a_loop_is_counted_from_outside(bar: Any) -> None:
+    """That is what makes it quick: while it runs, `n` is asked of the iterator and stands nowhere."""
+    loop = bar("abc", file=io.StringIO())
+    seen = [("n" in vars(loop), loop.n) for _ in loop]
+    assert seen == [(False, 0), (False, 1), (False, 2)]
+    assert loop.n == 3
+
+
 def test_a_class_that_lists_its_subclasses_does_not_hear_of_counterparts() -> None:
     """Nor are they asked for the arguments that it wants."""
     made = counterpart(Listed)
