@@ -76,11 +76,13 @@ def run_suite(published: Path, tmp_path: Path) -> Callable[[str], tuple[int, set
     return run
 
 
-@pytest.mark.parametrize("in_place", ["names", "patch"])
+@pytest.mark.parametrize("in_place", ["patch", "names"])
 def test_recorded_bars_pass_all_that_tqdms_own_pass(
-    in_place: str, run_suite: Callable[[str], tuple[int, set[str]]], ask: Callable[..., list[Any]]
+    in_place: str, run_suite: Callable[[str], tuple[int, set[str]]], ask: Callable[..., list[Any]], soak: bool
 ) -> None:
     """Whichever way they came into its place; and they were recorded."""
+    if in_place == "names" and not soak:
+        pytest.skip("the other way is tried each time, this one with --soak")
     passed, failed = run_suite(in_place)
     assert passed > 150
     if failed:  # some do with tqdm itself, where its world has changed since
