@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import pytest
+from hypothesis import settings
 
 from progstore import config
 
@@ -22,6 +23,12 @@ Answer = TypeVar("Answer")
 
 PATIENCE = 30.0
 """Seconds after which what has not come will not come."""
+
+
+# The gate tries the same examples each time, and fewer; whoever runs the tests by hand searches on.
+settings.register_profile("gate", derandomize=True, max_examples=50, deadline=None)
+if os.environ.get("PROGSTORE_CI"):
+    settings.load_profile("gate")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

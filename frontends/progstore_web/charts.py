@@ -103,8 +103,8 @@ def time_axis(longest: float) -> Axis:
         return Axis(1.0, 2)
     if longest <= _SECONDS[-1] * 5:
         return _stepped(longest, _SECONDS)
-    days = count_axis(longest / 86_400)
-    return Axis(days.end * 86_400, days.steps)
+    scale = 86_400 * 10.0 ** max(0, math.floor(math.log10(longest / 86_400 / 5)))
+    return _stepped(longest, (scale, 2 * scale, 5 * scale, 10 * scale))
 
 
 def place(start: float, end: float, first: float, last: float) -> Place:

@@ -6,7 +6,7 @@ import math
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from progstore_web.badge import badge
@@ -48,6 +48,7 @@ def test_an_axis_of_counts_has_few_round_steps(largest: float) -> None:
 
 
 @given(longest=SECONDS)
+@example(longest=864_018.0)
 def test_an_axis_of_time_has_steps_that_clocks_have(longest: float) -> None:
     """Seconds, minutes, hours, then days."""
     axis = time_axis(longest)

@@ -1,4 +1,4 @@
-"""A store of a hundred thousand tasks is shown with as little work for the database as one of a thousand."""
+"""A store of a fifty thousand tasks is shown with as little work for the database as one of a thousand."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("stores")
     made = {"small": folder / "small.db", "large": folder / "large.db"}
     fill(str(made["small"]), 1000)
-    fill(str(made["large"]), 100_000)
+    fill(str(made["large"]), 50_000)
     return made
 
 
