@@ -1,4 +1,4 @@
-"""A store of a fifty thousand tasks is shown with as little work for the database as one of a thousand."""
+"""A store of fifty thousand tasks is shown with as little work for the database as one of a thousand."""
 
 from __future__ import annotations
 
