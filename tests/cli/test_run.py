@@ -174,7 +174,7 @@ def test_name_metadata_store_and_interval_are_given_in_front(tmp_path: Path, ask
     """They hold for child processes, too; a relative path is taken from where the program was started."""
     script = write(
         tmp_path / "moves.py",
-        "import os, subprocess, sys\nos.chdir('/')\n"
+        "import os, progstore, subprocess, sys\nos.chdir('/')\nprogstore.flush(10)\n"
         "subprocess.run([sys.executable, '-c', 'import progstore; list(progstore.track([1], \"Child\"))'])\n"
         "print(os.environ['PROGSTORE_INTERVAL'], sys.argv[1:])\n",
     )
