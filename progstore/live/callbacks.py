@@ -1,6 +1,6 @@
 """`on_progress`: callbacks run in a thread of their own, in order, and a bad one stops nothing.
 
-One rule for tasks, sessions and jobs. Told at once: each `report` and `simulate`, that a task begins, and how it ends.
+One rule for tasks and sessions. Told at once: each `report` and `simulate`, that a task begins, and how it ends.
 Told at most once per interval: what is counted and which message was said, where it is not what was told last. Of one
 task the end is told last. What a callback itself tracks it is not told of.
 """
