@@ -43,6 +43,10 @@ class Owner(NamedTuple):
     heartbeat_at: float
     ended_at: float | None
     end_reason: str | None
+    lost_at: float | None = None
+    """When somebody found it gone, seconds UTC."""
+    received_at: float | None = None
+    """When a server last received something of it over the network, seconds UTC by the server's clock."""
 
 
 def here() -> Place:
@@ -83,6 +87,8 @@ def verdict(
         return _verdict_by_lock(owner, holds_lock(owner.process_id))
     if place.machine_id and place.machine_id == reader.machine_id and place.boot_id and reader.boot_id:
         return _lost("the machine was restarted", owner.heartbeat_at)
+    if owner.lost_at is not None and owner.received_at is not None:
+        return _lost(f"{place.host} says that its process {owner.pid} is gone", owner.lost_at)
     return _verdict_by_beats(owner, silent_for(owner.process_id, owner.beats), now)
 
 
@@ -108,15 +114,16 @@ def _verdict_by_lock(owner: Owner, locked: bool | None) -> Verdict:
 
 def _verdict_by_beats(owner: Owner, silent: float | None, now: float) -> Verdict:
     host = owner.place.host or "its host"
-    # On the first look the other host's clock is all there is; later our own monotonic clock decides.
-    silence = max(0.0, now - owner.heartbeat_at) if silent is None else silent
-    clock = " by its clock" if silent is None else ""
+    # On the first look a clock on the wall is all there is; later our own monotonic clock decides.
+    seen_at = owner.heartbeat_at if owner.received_at is None else owner.received_at
+    silence = max(0.0, now - seen_at) if silent is None else silent
+    clock = " by its clock" if silent is None and owner.received_at is None else ""
     if silence < UNREACHABLE_AFTER:
         return Verdict(life=Life.ALIVE, reason=f"{host} gave a sign of life {silence:.0f} s ago{clock}")
     reason = f"no sign of life from {host} for {silence:.0f} s{clock}"
     if silence < LOST_AFTER:
-        return Verdict(life=Life.UNREACHABLE, reason=reason, since=owner.heartbeat_at)
-    return _lost(reason, owner.heartbeat_at)
+        return Verdict(life=Life.UNREACHABLE, reason=reason, since=seen_at)
+    return _lost(reason, seen_at)
 
 
 def _lost(reason: str, since: float) -> Verdict:

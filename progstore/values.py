@@ -127,7 +127,9 @@ class SessionView:
     """One run of a program, or a declared group of tasks, as it stood when it was read.
 
     `status` is derived: from the newest attempt of each task, the session's own end and the verdicts. `counts` has the
-    number of tasks by status. `tasks` is filled where one session is asked for, and empty in lists.
+    number of tasks by status. `tasks` is filled where one session is asked for, and empty in lists. `received_at` is
+    when it last came from another machine over the network, by the clock here, and `clock_offset` by how many seconds
+    that machine's clock is ahead; both None for what is written here directly.
     """
 
     id: int
@@ -146,6 +148,8 @@ class SessionView:
     pid: int | None
     program: str
     parent_uid: str | None
+    received_at: float | None = None
+    clock_offset: float | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
     tasks: tuple[TaskView, ...] = ()
 
@@ -244,6 +248,36 @@ class PruneReport:
     bytes_freed: int
     dry_run: bool
     seconds: float
+
+    def to_dict(self) -> dict[str, Json]:
+        """The report as plain JSON."""
+        return _plain(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What came of a document: how many rows were written, for others were here already; why rows were refused; and
+    the uids of those of its sessions that somebody asked to stop.
+    """
+
+    rows: int
+    refused: tuple[str, ...] = ()
+    stop_requested: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Json]:
+        """The report as plain JSON."""
+        return _plain(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyReport:
+    """What a copy looked at and wrote: sessions, rows that were not there yet or were older, and why rows were
+    refused.
+    """
+
+    sessions: int
+    rows: int
+    refused: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
         """The report as plain JSON."""

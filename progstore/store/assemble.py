@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from progstore.store import queries
-from progstore.store.rows import NO_FIGURES, Figures, figures_of, session_view, task_view
+from progstore.store.rows import NO_FIGURES, Figures, clock_offset_of, figures_of, session_view, task_view
 from progstore.store.summaries import slowest_usual
-from progstore.store.tables import processes, sessions
+from progstore.store.tables import sessions
 from progstore.store.watch import UNOWNED, Watch, liveliest
 from progstore.values import SessionView, Status, TaskView, Verdict
 
@@ -70,7 +70,9 @@ class Assembly:
                 now=self._now,
                 session=owners[row.session_id],
                 process=self._processes.get(row.process_id),
-                verdict=self._verdict([row.process_id], row.updated_at) if row.status == Status.RUNNING else None,
+                verdict=self._verdict([row.process_id], self._moved_here(row.process_id, row.updated_at))
+                if row.status == Status.RUNNING
+                else None,
                 meta=meta.get((row.session_id, row.id), {}),
                 late_after=slowest.get((row.session_name, row.name)),
             )
@@ -85,22 +87,25 @@ class Assembly:
         meta: Mapping[queries.Key, dict[str, Any]],
         tasks: tuple[TaskView, ...] = (),
     ) -> SessionView:
+        moved = (self._moved_here(owner, at) for owner, at in running.items())
         has_no_end = row.kind != "declared" and row.ended_at is None
         return session_view(
             row,
             figures=figures,
             process=self._processes.get(row.process_id),
-            verdict=self._verdict(
-                [*running, *([row.process_id] if has_no_end else [])], max(running.values(), default=None)
-            ),
+            verdict=self._verdict([*running, *([row.process_id] if has_no_end else [])], max(moved, default=None)),
             meta=meta.get((row.id, 0), {}),
             tasks=tasks,
         )
 
+    def _moved_here(self, process_id: int | None, at: float) -> float:
+        """A time that a process wrote down, by the clock here."""
+        return at - clock_offset_of(None if process_id is None else self._processes.get(process_id))
+
     def _meet(self, ids: Iterable[int | None]) -> None:
         """Read these processes, where they are not known already."""
         self._processes.update(
-            queries.by_id(self._connection, processes, (each for each in ids if each not in self._processes))
+            queries.owners_by_id(self._connection, (each for each in ids if each not in self._processes))
         )
 
     def _verdict(self, ids: Iterable[int | None], moved_at: float | None) -> Verdict:

@@ -10,7 +10,11 @@ TaskIdentity = tuple[str, str, int]
 
 @dataclass(slots=True, kw_only=True)
 class ProcessRow:
-    """A process that writes; times are seconds UTC, `interval` is seconds."""
+    """A process that writes; times are seconds UTC, `interval` is seconds.
+
+    `beats` and `lost_at` are said only of one whose rows come from another store; where it writes by itself, the store
+    counts the beats.
+    """
 
     uid: str
     host: str
@@ -31,6 +35,8 @@ class ProcessRow:
     dropped_events: int = 0
     ended_at: float | None = None
     end_reason: str | None = None
+    beats: int = 0
+    lost_at: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,7 +59,9 @@ class SessionRow:
 
 @dataclass(slots=True, kw_only=True)
 class TaskRow:
-    """A task as its owner sees it; `parent` is the identity of the task that it is nested in."""
+    """A task as its owner sees it; `parent` is the identity of the task that it is nested in. `process_uid` is empty
+    only in rows from another store, of what nobody owns any more.
+    """
 
     session_uid: str
     key: str

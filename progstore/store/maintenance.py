@@ -24,7 +24,7 @@ from progstore.store.reader import Reader, faults_explained
 from progstore.store.settle import newly_lost
 from progstore.store.summaries import statuses
 from progstore.store.tables import events, meta, processes, sessions, tasks
-from progstore.store.watch import Watch
+from progstore.store.watch import OWNERS, Watch
 from progstore.values import Life
 
 TABLES: Final = (processes, sessions, tasks, events, meta)
@@ -112,7 +112,7 @@ def _rows(connection: Connection) -> dict[str, int]:
 
 def _writers(connection: Connection, watch: Watch) -> dict[str, Any]:
     now = time.time()
-    living = connection.execute(select(processes).where(processes.c.ended_at.is_(None), processes.c.lost_at.is_(None)))
+    living = connection.execute(OWNERS.where(processes.c.ended_at.is_(None), processes.c.lost_at.is_(None)))
     verdicts = watch.verdicts(living.all(), now).values()
     unsettled = newly_lost(connection, watch, now)
     lost = (

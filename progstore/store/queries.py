@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam,
 from progstore import clean
 from progstore.store.filters import Conditions, Cursor, session_conditions, task_conditions
 from progstore.store.rows import Figures, from_json, percent_of
-from progstore.store.tables import events, meta, sessions, tasks
+from progstore.store.tables import events, meta, processes, remotes, sessions, tasks
+from progstore.store.watch import OWNERS
 from progstore.values import Filter
 
 NEWEST = 100_000
@@ -85,6 +86,14 @@ def by_id(connection: Connection, table: Table, ids: Iterable[int | None]) -> di
     return {row.id: row for row in connection.execute(select(table).where(table.c.id.in_(known)))}
 
 
+def owners_by_id(connection: Connection, ids: Iterable[int | None]) -> dict[int, Row[Any]]:
+    """The rows of `OWNERS` with these ids, by id; None among them means nothing."""
+    known = sorted({number for number in ids if number is not None})
+    if not known:
+        return {}
+    return {row.id: row for row in connection.execute(OWNERS.where(processes.c.id.in_(known)))}
+
+
 def metadata_of(
     connection: Connection, session_ids: Collection[int], task_ids: Collection[int] | None = None
 ) -> dict[Key, dict[str, Any]]:
@@ -113,7 +122,7 @@ def figures(connection: Connection, session_ids: Collection[int], now: float) ->
         )
     for row in connection.execute(_DRAWN, asked):
         before = found[row.session_id]
-        percent, _, _ = percent_of(row, now)
+        percent, _, _ = percent_of(row, now + (row.clock_offset or 0.0))
         found[row.session_id] = before._replace(percents=before.percents + (percent or 0.0))
     return found
 
@@ -219,4 +228,8 @@ _COUNTED = _NEWEST_ATTEMPTS.add_columns(
     func.sum(case((_IS_ROOT, 1), else_=0)).label("roots"),
     func.sum(case((_IS_ROOT & ~_IS_DRAWN, _said_percent()), else_=0.0)).label("percents"),
 ).group_by(tasks.c.session_id, tasks.c.status)
-_DRAWN = _NEWEST_ATTEMPTS.add_columns(*tasks.c).where(_IS_ROOT, _IS_DRAWN)
+_DRAWN = (
+    _NEWEST_ATTEMPTS.outerjoin_from(tasks, remotes, remotes.c.process_id == tasks.c.process_id)
+    .add_columns(*tasks.c, remotes.c.clock_offset)
+    .where(_IS_ROOT, _IS_DRAWN)
+)

@@ -8,7 +8,7 @@ import stat
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -92,6 +92,10 @@ class Reader:
         with self._mutex:
             self._open.close()
 
+    def close_with(self, close: Callable[[], None]) -> None:
+        """Call `close` whenever the connections are given back, before a fork too."""
+        self._open.others.append(close)
+
     @contextmanager
     def asking(self) -> Iterator[None]:
         """While connections are in use: a fork waits for the end of it."""
@@ -174,11 +178,14 @@ class _Open:
     def __init__(self) -> None:
         self.engine: Engine | None = None
         self.looker: sqlite3.Connection | None = None
+        self.others: list[Callable[[], None]] = []
 
     def close(self) -> None:
         """Close them; those in use are closed when they are given back."""
         self.close_engine()
         self.close_looker()
+        for close in self.others:
+            close()
 
     def close_engine(self) -> None:
         engine, self.engine = self.engine, None

@@ -91,7 +91,8 @@ def task_view(
     is_lost = verdict is not None and verdict.life is Life.LOST
     # What drew its percent from the clock stopped with its owner.
     stopped_at = verdict.since if verdict is not None and is_lost else None
-    percent, simulated, late = percent_of(row, now if stopped_at is None else stopped_at, late_after)
+    ahead = clock_offset_of(process)
+    percent, simulated, late = percent_of(row, (now if stopped_at is None else stopped_at) + ahead, late_after)
     curve = _curve(row.curve)
     rate = _rate(row, status, curve)
     message = row.message
@@ -116,7 +117,7 @@ def task_view(
         percent=percent,
         simulated=simulated,
         rate=rate,
-        eta=finish_time(row.updated_at, now, row.done, row.total, rate) if runs else None,
+        eta=finish_time(row.updated_at - ahead, now, row.done, row.total, rate) if runs else None,
         message=message,
         error_type=row.error_type,
         error=row.error,
@@ -132,6 +133,11 @@ def task_view(
         meta=meta,
         curve=curve,
     )
+
+
+def clock_offset_of(process: Row[Any] | None) -> float:
+    """By how many seconds the clock of a process's machine is ahead of the store's, as far as that is known."""
+    return 0.0 if process is None else process.clock_offset or 0.0
 
 
 def session_view(
@@ -162,6 +168,8 @@ def session_view(
         pid=None if process is None else process.pid,
         program="" if process is None else process.program,
         parent_uid=row.parent_uid,
+        received_at=None if process is None else process.received_at,
+        clock_offset=None if process is None else process.clock_offset,
         meta=meta,
         tasks=tasks,
     )

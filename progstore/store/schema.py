@@ -21,7 +21,7 @@ from progstore.store.lockfile import MAINTENANCE, LockFile
 from progstore.store.tables import metadata, store_info
 from progstore.store.views import create_views
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration, which a fresh schema equals."""
 FORMAT = 1
 """What this code can read and write; a store says the least that a reader and a writer need."""

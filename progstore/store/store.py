@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from progstore.errors import BadFilter, BadValue, NotFound
 from progstore.store.engine import locate
@@ -13,9 +13,11 @@ from progstore.store.filters import check_limit, is_id, read_cursor
 from progstore.store.reader import Reader
 from progstore.store.watch import Watch
 from progstore.values import (
+    CopyReport,
     EventView,
     Filter,
     HistoryView,
+    IngestReport,
     Page,
     PruneReport,
     QueryResult,
@@ -23,6 +25,9 @@ from progstore.values import (
     Status,
     TaskView,
 )
+
+if TYPE_CHECKING:
+    from progstore.store.ingest import Ingester
 
 EXPORT_PAGE = 500
 """Tasks that an export reads at once."""
@@ -59,6 +64,7 @@ class Store:
         self._location = location
         self._reader = Reader(location)
         self._watch = Watch(location, stale_after)
+        self._ingester: Ingester | None = None
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
@@ -230,6 +236,34 @@ class Store:
                 return
             yield page
             after = rows[-1].id
+
+    # From other stores and machines
+
+    def ingest(self, document: Mapping[str, Any], *, durable: bool = True) -> IngestReport:
+        """Write what is newer in `document` than here: rows as plain JSON, as another store's `copy` or a pusher on
+        another machine sends them. The same document may come twice, or late, and changes nothing the second time.
+
+        It is on disk when this returns, and with `durable` survives a power cut. A row that no store could hold is
+        refused by itself. Raises BadValue for what is no document, StoreBusy, StoreError.
+        """
+        return self._ingesting().ingest(document, durable=durable)
+
+    def copy(self, target: Store) -> CopyReport:
+        """Write every session into `target`, with its tasks, events, metadata and processes; what is there already and
+        as new stays as it is, so a copy may be repeated, and stores may be merged. Ids differ from store to store.
+
+        Raises StoreNotFound, StoreBusy, StoreError.
+        """
+        from progstore.store import copying
+
+        return copying.copy(self._reader, target.ingest)
+
+    def _ingesting(self) -> Ingester:
+        if self._ingester is None:
+            from progstore.store.ingest import Ingester
+
+            self._ingester = Ingester(self._reader)
+        return self._ingester
 
     # Clean-up: never touches what runs, unless forced
 

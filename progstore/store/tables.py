@@ -200,3 +200,36 @@ meta = Table(
     Column("value", Text, nullable=False),
     Index("ix_metadata_search", "key", text("substr(value, 1, 100)")),
 )
+
+remotes = Table(
+    "remotes",
+    metadata,
+    Column("process_id", Id, primary_key=True, autoincrement=False),
+    Column("received_at", Double),
+    Column("clock_offset", Double, nullable=False),
+)
+"""What a store knows of processes on other machines: when it last received something of them by its own clock (seconds
+UTC; NULL where they write to it themselves), and by how many seconds their clock is ahead of its own.
+"""
+
+outgoing = Table(
+    "outgoing",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("session_id", Id, primary_key=True, autoincrement=False),
+    Column("task_id", Id, primary_key=True, autoincrement=False),
+    Column("rev", Id, nullable=False),
+    Column("events_after", Id, nullable=False),
+)
+"""Rows that the server at `url` has not acknowledged: a task, or with task_id 0 the session itself, as of which
+revision, and after which event's id there may be events to send. Written with the rows themselves.
+"""
+
+senders = Table(
+    "senders",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("process_id", Id, primary_key=True, autoincrement=False),
+    Column("beats", Id, nullable=False),
+)
+"""Processes whose rows go to the server at `url`, and the beats that it has acknowledged."""

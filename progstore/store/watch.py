@@ -7,13 +7,19 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row
+from sqlalchemy import Row, select
 
 from progstore import owner
 from progstore.owner import UNREACHABLE_AFTER, Owner, Place
 from progstore.store.engine import Location
 from progstore.store.lockfile import LockFile, owner_byte
+from progstore.store.tables import processes, remotes
 from progstore.values import Life, Verdict
+
+OWNERS = select(processes, remotes.c.received_at, remotes.c.clock_offset).outerjoin(
+    remotes, remotes.c.process_id == processes.c.id
+)
+"""Processes with what is known of them from other machines; all that a verdict needs."""
 
 UNOWNED = Verdict(life=Life.UNKNOWN, reason="the store does not say which process it belongs to")
 
@@ -54,7 +60,7 @@ class Watch:
                 lock.close()
 
     def verdicts(self, processes: Iterable[Row[Any]], now: float) -> dict[int, Verdict]:
-        """The verdict on each of these rows of `processes` at `now` (seconds UTC), by id."""
+        """The verdict on each of these rows of `OWNERS` at `now` (seconds UTC), by id."""
         with self._mutex:
             if self._place is None:
                 self._place = owner.here()
@@ -70,19 +76,26 @@ class Watch:
         return Verdict(life=Life.STALE, reason=f"nothing has moved, though {verdict.reason}", since=moved_at)
 
     def _verdict(self, row: Row[Any], reader: Place, now: float) -> Verdict:
+        ahead = row.clock_offset or 0.0
+
+        def here(at: float | None) -> float | None:
+            return None if at is None else at - ahead
+
         process = Owner(
             process_id=row.id,
             place=Place(row.host, row.machine_id, row.boot_id, row.pid_namespace),
             pid=row.pid,
             start_ticks=row.start_ticks,
             beats=row.beats,
-            heartbeat_at=row.heartbeat_at,
-            ended_at=row.ended_at,
+            heartbeat_at=row.heartbeat_at - ahead,
+            ended_at=here(row.ended_at),
             end_reason=row.end_reason,
+            lost_at=here(row.lost_at),
+            received_at=row.received_at,
         )
 
         def silent_for(process_id: int, beats: int) -> float | None:
-            return self._silence(process_id, beats, now - row.heartbeat_at)
+            return self._silence(process_id, beats, now - (row.received_at or process.heartbeat_at))
 
         return owner.verdict(process, reader, now=now, holds_lock=self._holds_lock, silent_for=silent_for)
 

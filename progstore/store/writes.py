@@ -148,7 +148,7 @@ def _write_processes(connection: Connection, batch: Batch, ids: Ids, run: Run, a
     known, fresh = _split(connection, processes, batch.processes, ids.processes)
     run(connection, statements.update_process(), [(*_process_changing(row), row.uid) for row in known], applied)
     run(connection, statements.upsert_process(), [_process_values(row) for row in fresh], applied)
-    _find(connection, processes, [row.uid for row in fresh], ids.processes)
+    find_ids(connection, processes, [row.uid for row in fresh], ids.processes)
 
 
 def _write_sessions(connection: Connection, rows: list[SessionRow], ids: Ids, run: Run, applied: Applied) -> None:
@@ -160,19 +160,20 @@ def _write_sessions(connection: Connection, rows: list[SessionRow], ids: Ids, ru
     others = [(*_session_values(row), None) for row in fresh if row.process_uid not in ids.processes]
     run(connection, statements.upsert_session(), own, applied)
     run(connection, statements.insert_session(), others, applied)
-    _find(connection, sessions, [row.uid for row in fresh], ids.sessions)
+    find_ids(connection, sessions, [row.uid for row in fresh], ids.sessions)
 
 
 def _split(
     connection: Connection, table: Table, rows: list[Named], known: dict[str, int]
 ) -> tuple[list[Named], list[Named]]:
     """The rows that this store has, and those that it has not. SQLite would spend a number on each that it has."""
-    _find(connection, table, [row.uid for row in rows if row.uid not in known], known)
+    find_ids(connection, table, [row.uid for row in rows if row.uid not in known], known)
     return [row for row in rows if row.uid in known], [row for row in rows if row.uid not in known]
 
 
-def _find(connection: Connection, table: Table, uids: list[str], found: dict[str, int]) -> None:
-    for chunk in _chunks(uids):
+def find_ids(connection: Connection, table: Table, uids: list[str], found: dict[str, int]) -> None:
+    """Add the ids of these uids to `found`, as far as the store knows them."""
+    for chunk in chunks(uids):
         statement = select(table.c.uid, table.c.id).where(table.c.uid.in_(chunk))
         found.update((uid, number) for uid, number in connection.execute(statement))
 
@@ -205,7 +206,7 @@ def _update_tasks(
     if run(connection, statements.update_task(), values, applied) == len(rows):
         return
     owners: dict[int, int | None] = {}
-    for chunk in _chunks([number for number, _ in rows]):
+    for chunk in chunks([number for number, _ in rows]):
         statement = select(tasks.c.id, tasks.c.process_id).where(tasks.c.id.in_(chunk))
         owners.update((number, owner) for number, owner in connection.execute(statement))
     for number, row in rows:
@@ -217,7 +218,7 @@ def _update_tasks(
 
 def _insert_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, run: Run, applied: Applied) -> None:
     ended = _ended_parents(connection, rows, ids)
-    for generation in _generations(rows):
+    for generation in generations(rows):
         writable = [row for row in generation if row.session_uid in ids.sessions]
         values = [
             (
@@ -247,11 +248,12 @@ def _ended_parents(connection: Connection, rows: list[TaskRow], ids: Ids) -> dic
     return found
 
 
-def _generations(rows: list[TaskRow]) -> Iterator[list[TaskRow]]:
+def generations(rows: list[TaskRow]) -> Iterator[list[TaskRow]]:
     """Parents before their children, for a child's row needs its parent's id."""
     waiting = {row.identity: row for row in rows}
     while waiting:
-        ready = [row for row in waiting.values() if row.parent not in waiting]
+        # Rows from elsewhere may say that each is nested in the other; then neither is.
+        ready = [row for row in waiting.values() if row.parent not in waiting] or list(waiting.values())
         for row in ready:
             del waiting[row.identity]
         yield ready
@@ -261,7 +263,7 @@ def _find_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, applied: 
     uids = {ids.sessions[row.session_uid]: row.session_uid for row in rows}
     for session_id, uid in uids.items():
         wanted = {row.identity: row.process_uid for row in rows if row.session_uid == uid}
-        for chunk in _chunks([key for _, key, _ in wanted]):
+        for chunk in chunks([key for _, key, _ in wanted]):
             statement = select(tasks.c.key, tasks.c.attempt, tasks.c.id, tasks.c.process_id)
             for key, attempt, number, process_id in connection.execute(
                 statement.where(tasks.c.session_id == session_id, tasks.c.key.in_(chunk))
@@ -293,5 +295,6 @@ def _write_metadata(connection: Connection, rows: list[MetaRow], ids: Ids, run: 
     run(connection, statements.upsert_metadata(), values, applied)
 
 
-def _chunks(keys: list[Any]) -> Iterator[list[Any]]:
+def chunks(keys: list[Any]) -> Iterator[list[Any]]:
+    """`keys` in pieces that fit into one question."""
     return (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))

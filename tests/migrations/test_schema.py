@@ -175,6 +175,6 @@ def test_a_new_revision_can_be_drafted(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (drafted,) = folder.glob("versions/*_nothing.py")
     text = drafted.read_text(encoding="utf-8")
-    assert "down_revision = '0001'" in text
+    assert f"down_revision = '{schema.HEAD}'" in text
     assert "op." not in text
     assert ScriptDirectory.from_config(Config(settings)).get_heads() != [schema.HEAD]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from progstore import StoreDamaged, StoreError, StoreNotFound, StoreTooNew
-from progstore.store import maintenance
+from progstore.store import maintenance, schema
 from progstore.store.maintenance import recover
 from progstore.store.store import Store
 from tests.store.conftest import Filled
@@ -71,7 +71,7 @@ def test_a_check_tells_what_there_is(filled: Filled, store: Store) -> None:
     assert facts["path"] == filled.location.path
     assert facts["size"] == os.stat(filled.location.path).st_size
     assert facts["wal_size"] == os.stat(filled.location.wal).st_size
-    assert (facts["integrity"], facts["schema"], facts["schema_of_this_progstore"]) == ("ok", "0001", "0001")
+    assert (facts["integrity"], facts["schema"], facts["schema_of_this_progstore"]) == ("ok", schema.HEAD, schema.HEAD)
     assert facts["rows"] == {"processes": 3, "sessions": 3, "tasks": 7, "events": 6, "metadata": 1}
     assert (facts["writers"], facts["lost_tasks"], facts["dropped_events"]) == ({"alive": 1, "lost": 1}, 1, 4)
     assert facts["sqlite"] == sqlite3.sqlite_version

@@ -1,0 +1,281 @@
+"""Rows that come from another store: written where they are newer than what is here, so that the same document may come
+twice, or late, and changes nothing the second time.
+
+A row's revision decides. Events have no identity of their own: one that happened at the same time, of the same kind and
+with the same words is the same event.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Executable, insert, select, update
+
+from progstore.store import merge_statements
+from progstore.store.batch import Batch, EventRow, MetaRow, TaskIdentity, TaskRow
+from progstore.store.merge_statements import EVENT, PROCESS, SESSION, TASK, given
+from progstore.store.tables import events, processes, sessions, tasks
+from progstore.store.writes import DATA_FAULTS, chunks, find_ids, generations
+
+Values = dict[str, Any]
+EventKey = tuple[int | None, float, str, str, str | None]
+"""Task id (None for a session's own), time, kind, message and data."""
+
+
+class Arrival(NamedTuple):
+    """When rows were received over a network, by this store's clock (seconds UTC), and by how many seconds the clock of
+    their sender is ahead of it.
+    """
+
+    received_at: float
+    clock_offset: float
+
+
+@dataclass(slots=True)
+class Merged:
+    """What came of a batch: how many rows were written, why others were refused, and the uids of those of its sessions
+    that somebody asked to stop.
+    """
+
+    written: int = 0
+    refused: list[str] = field(default_factory=list)
+    stop_requested: list[str] = field(default_factory=list)
+
+
+class _Held(NamedTuple):
+    """A row as the store has it: its id and its revision."""
+
+    id: int
+    rev: int
+
+
+def merge(connection: Connection, batch: Batch, arrival: Arrival | None, *, singly: bool = False) -> Merged:
+    """Write what is newer in `batch` than in the store, within the open transaction.
+
+    With `singly` each row stands alone, so that one that the store cannot hold is refused and named while the others
+    are written; without, such a row raises one of DATA_FAULTS and the transaction must be rolled back.
+    """
+    return _Merge(connection, batch, singly=singly).done(arrival)
+
+
+class _Merge:
+    """One batch on its way into the store."""
+
+    def __init__(self, connection: Connection, batch: Batch, *, singly: bool) -> None:
+        self._connection = connection
+        self._batch = batch
+        self._run = self._run_singly if singly else self._run_together
+        self._merged = Merged()
+        self._process_ids: dict[str, int] = {}
+        self._sessions: dict[str, _Held] = {}
+        self._tasks: dict[TaskIdentity, _Held] = {}
+
+    def done(self, arrival: Arrival | None) -> Merged:
+        """Everything, in the order in which rows refer to each other."""
+        self._write_processes(arrival)
+        self._write_sessions()
+        for generation in generations(self._batch.tasks):
+            self._write_tasks(generation)
+        self._write_events()
+        self._write_metadata()
+        self._note_lost()
+        asked = select(sessions.c.uid).where(sessions.c.stop_requested_at.is_not(None), sessions.c.ended_at.is_(None))
+        for chunk in chunks([held.id for held in self._sessions.values()]):
+            self._merged.stop_requested += self._connection.execute(asked.where(sessions.c.id.in_(chunk))).scalars()
+        return self._merged
+
+    def _write_processes(self, arrival: Arrival | None) -> None:
+        rows = self._batch.processes
+        mentioned = {row.uid for row in rows}
+        mentioned.update(row.process_uid for row in self._batch.sessions if row.process_uid)
+        mentioned.update(row.process_uid for row in self._batch.tasks if row.process_uid)
+        find_ids(self._connection, processes, sorted(mentioned), self._process_ids)
+        known, fresh = list[Values](), list[Values]()
+        for row in rows:
+            values = given(row, PROCESS)
+            number = self._process_ids.get(row.uid)
+            (fresh if number is None else known).append(values if number is None else {**values, "which": number})
+        self._run(merge_statements.update_process(), known)
+        self._run(merge_statements.insert_process(self._dialect), fresh)
+        find_ids(self._connection, processes, [values["given_uid"] for values in fresh], self._process_ids)
+        if arrival is not None:
+            received = [self._process_ids[row.uid] for row in rows if row.uid in self._process_ids]
+            self._run(
+                merge_statements.merge_remote(self._dialect),
+                [
+                    {
+                        "given_process_id": each,
+                        "given_received_at": arrival.received_at,
+                        "given_clock_offset": arrival.clock_offset,
+                    }
+                    for each in received
+                ],
+            )
+
+    def _write_sessions(self) -> None:
+        mentioned = {row.uid for row in self._batch.sessions}
+        mentioned.update(uid for uid, *_ in self._identities())
+        self._find_sessions(mentioned)
+        known, owned, others = list[Values](), list[Values](), list[Values]()
+        for row in self._batch.sessions:
+            owner = self._process_ids.get(row.process_uid or "")
+            held = self._sessions.get(row.uid)
+            values = {**given(row, SESSION), "given_process_id": owner}
+            if held is None:
+                (others if owner is None else owned).append(values)
+            elif owner is not None:
+                known.append({**values, "which": held.id})
+        self._run(merge_statements.update_session(), known)
+        self._run(merge_statements.insert_session(self._dialect), owned)
+        self._run(merge_statements.insert_unowned_session(self._dialect), others)
+        self._find_sessions({row.uid for row in self._batch.sessions})
+
+    def _find_sessions(self, uids: set[str]) -> None:
+        statement = select(sessions.c.uid, sessions.c.id, sessions.c.rev)
+        for chunk in chunks(sorted(uids)):
+            for uid, number, rev in self._connection.execute(statement.where(sessions.c.uid.in_(chunk))):
+                self._sessions[uid] = _Held(number, rev)
+
+    def _identities(self) -> Iterator[TaskIdentity]:
+        for row in self._batch.tasks:
+            yield row.identity
+            if row.parent is not None:
+                yield row.parent
+        for event in self._batch.events:
+            yield event.task or (event.session_uid, "", 0)
+        for value in self._batch.metadata:
+            yield value.task or (value.session_uid, "", 0)
+
+    def _write_tasks(self, rows: Sequence[TaskRow]) -> None:
+        self._find_tasks({row.parent for row in rows if row.parent is not None})
+        self._find_tasks({row.identity for row in rows})
+        known, fresh = list[Values](), list[Values]()
+        for row in rows:
+            session, held = self._sessions.get(row.session_uid), self._tasks.get(row.identity)
+            parent = self._tasks.get(row.parent) if row.parent is not None else None
+            if session is None:
+                self._merged.refused.append(f"task {row.key!r}: its session {row.session_uid} is not known here")
+                continue
+            values = {
+                **given(row, TASK),
+                "given_session_id": session.id,
+                "given_process_id": self._process_ids.get(row.process_uid),
+                "given_parent_id": None if parent is None else parent.id,
+            }
+            (fresh if held is None else known).append(values if held is None else {**values, "which": held.id})
+        self._run(merge_statements.update_task(), known)
+        self._run(merge_statements.insert_task(self._dialect), fresh)
+        self._find_tasks({row.identity for row in rows})
+
+    def _find_tasks(self, identities: Iterable[TaskIdentity]) -> None:
+        missing: dict[str, set[str]] = {}
+        for uid, key, attempt in identities:
+            if (uid, key, attempt) not in self._tasks:
+                missing.setdefault(uid, set()).add(key)
+        statement = select(tasks.c.key, tasks.c.attempt, tasks.c.id, tasks.c.rev)
+        for uid, keys in missing.items():
+            session = self._sessions.get(uid)
+            if session is None:
+                continue
+            for chunk in chunks(sorted(keys)):
+                of_keys = statement.where(tasks.c.session_id == session.id, tasks.c.key.in_(chunk))
+                for key, attempt, number, rev in self._connection.execute(of_keys):
+                    self._tasks[uid, key, attempt] = _Held(number, rev)
+
+    def _place(self, row: EventRow | MetaRow) -> tuple[int, int | None] | None:
+        """Session id and task id (None for a session's own) of what hangs on them; None where they are not here."""
+        session = self._sessions.get(row.session_uid)
+        task = self._tasks.get(row.task) if row.task is not None else None
+        if session is None or (row.task is not None and task is None):
+            return None
+        return session.id, None if task is None else task.id
+
+    def _write_events(self) -> None:
+        self._find_tasks(row.task for row in self._batch.events if row.task is not None)
+        placed = [(place, row) for row in self._batch.events if (place := self._place(row)) is not None]
+        known = self._known_events(placed)
+        fresh = []
+        for (session_id, task_id), row in placed:
+            key = (task_id, row.at, row.kind, row.message, row.data)
+            if known[session_id, key] > 0:
+                known[session_id, key] -= 1
+                continue
+            fresh.append({"session_id": session_id, "task_id": task_id, **given(row, EVENT, "")})
+        self._run(insert(events), fresh)
+
+    def _known_events(self, placed: Sequence[tuple[tuple[int, int | None], EventRow]]) -> Counter[tuple[int, EventKey]]:
+        """How often the store has each event that these tasks and sessions have within the time of these."""
+        found: Counter[tuple[int, EventKey]] = Counter()
+        if not placed:
+            return found
+        first, last = min(row.at for _, row in placed), max(row.at for _, row in placed)
+        columns = (events.c.task_id, events.c.at, events.c.kind, events.c.message, events.c.data)
+        within = select(events.c.session_id, *columns).where(events.c.at.between(first, last))
+        of_tasks = sorted({task_id for (_, task_id), _ in placed if task_id is not None})
+        of_sessions = sorted({session_id for (session_id, task_id), _ in placed if task_id is None})
+        for chunk in chunks(of_tasks):
+            for session_id, *key in self._connection.execute(within.where(events.c.task_id.in_(chunk))):
+                found[session_id, tuple(key)] += 1
+        for chunk in chunks(of_sessions):
+            own = within.where(events.c.session_id.in_(chunk), events.c.task_id.is_(None))
+            for session_id, *key in self._connection.execute(own):
+                found[session_id, tuple(key)] += 1
+        return found
+
+    def _write_metadata(self) -> None:
+        """Values go with the row that they belong to: where the store's is newer, so are its values."""
+        self._find_tasks(row.task for row in self._batch.metadata if row.task is not None)
+        revisions: dict[TaskIdentity | str, int] = {row.uid: row.rev for row in self._batch.sessions}
+        revisions |= {row.identity: row.rev for row in self._batch.tasks}
+        values = []
+        for row in self._batch.metadata:
+            place = self._place(row)
+            if place is None:
+                continue
+            held = self._sessions[row.session_uid] if row.task is None else self._tasks[row.task]
+            if held.rev <= revisions.get(row.task or row.session_uid, held.rev):
+                session_id, task_id = place
+                values.append(
+                    {
+                        "given_session_id": session_id,
+                        "given_task_id": task_id or 0,
+                        "given_key": row.key,
+                        "given_value": row.value,
+                    }
+                )
+        self._run(merge_statements.merge_metadata(self._dialect), values)
+
+    def _note_lost(self) -> None:
+        """What their own machine knows to be gone, takes its running tasks along."""
+        for row in self._batch.processes:
+            since = row.ended_at if row.lost_at is None else row.lost_at
+            number = self._process_ids.get(row.uid)
+            if since is None or number is None:
+                continue
+            running = tasks.c.ended_at.is_(None) & tasks.c.lost_at.is_(None) & (tasks.c.status == "running")
+            marked = update(tasks).where(tasks.c.process_id == number, running).values(lost_at=since)
+            self._connection.execute(marked)
+
+    # How statements are run
+
+    @property
+    def _dialect(self) -> str:
+        return self._connection.dialect.name
+
+    def _run_together(self, statement: Executable, rows: Sequence[Values]) -> None:
+        if rows:
+            self._merged.written += self._connection.execute(statement, rows).rowcount
+
+    def _run_singly(self, statement: Executable, rows: Sequence[Values]) -> None:
+        for row in rows:
+            savepoint = self._connection.begin_nested()
+            try:
+                self._merged.written += self._connection.execute(statement, row).rowcount
+            except DATA_FAULTS as error:
+                savepoint.rollback()
+                self._merged.refused.append(f"{getattr(error, 'orig', None) or error}")
+            else:
+                savepoint.commit()
