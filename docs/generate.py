@@ -9,7 +9,7 @@ import click
 
 from progstore.cli import main
 from progstore.cli.exits import MEANINGS
-from progstore.store.views import DOCUMENTED
+from progstore.store.views import documented
 
 WIDTH = 88
 """Columns that fit on a page."""
@@ -46,7 +46,7 @@ def command_helps(command: click.Command, parent: click.Context | None = None) -
 def views_page() -> str:
     """Every view with its purpose and the meaning of its columns."""
     parts = ["# Views", "", "Within a major version columns are only added, at the end.", ""]
-    for name, view in DOCUMENTED.items():
+    for name, view in documented().items():
         parts += [f"## {name}", "", view.purpose, "", "| column | meaning |", "|---|---|"]
         parts += [f"| `{column.name}` | {column.meaning} |" for column in view.columns]
         parts.append("")

@@ -128,7 +128,7 @@ class Run:
         ids = (self._session_id,)
         found = self._store.sessions(Filter(session_ids=ids), limit=1).items
         if not found:
-            raise NotFound(f"there is no session {self._session_id} in {self._store.path} any more")
+            raise NotFound(f"there is no session {self._session_id} in {self._store.name} any more")
         live = self._store.tasks(Filter(session_ids=ids, live=True), limit=MOST_LINES).items
         newest = self._store.tasks(Filter(session_ids=ids), limit=2 * MOST_LINES).items
         failed = self._store.tasks(Filter(session_ids=ids, statuses=frozenset({Status.ERROR})), limit=MOST_LINES).items
@@ -221,7 +221,7 @@ def _find(store: Store, run: int | str) -> tuple[int, int | None]:
         return store.session(run).id, None
     for named in store.sessions(Filter(session_name=run), limit=1):
         return named.id, None
-    raise NotFound(f"there is no session with the name or uid {run!r} in {store.path}; `progstore ls` lists them")
+    raise NotFound(f"there is no session with the name or uid {run!r} in {store.name}; `progstore ls` lists them")
 
 
 def _session_of(store: Store, session_id: int) -> int:

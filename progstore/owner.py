@@ -7,6 +7,7 @@ only "no sign of life for so long". Tested on Linux; elsewhere the lock alone de
 from __future__ import annotations
 
 import os
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from progstore import proc
@@ -49,6 +50,18 @@ class Owner(NamedTuple):
     """When a server last received something of it over the network, seconds UTC by the server's clock."""
 
 
+class Held(Enum):
+    """Whether an owner holds its lock, as far as a reader can tell."""
+
+    YES = "yes"
+    NO = "no"
+    """And it would if it lived."""
+    NOT_SEEN = "not seen"
+    """Which proves nothing, for the lock hangs on a connection that may be broken while its owner works on."""
+    UNKNOWN = "unknown"
+    """It could not be looked at."""
+
+
 def here() -> Place:
     """The place of the calling process. What the system does not tell is an empty string."""
     import socket
@@ -66,12 +79,12 @@ def verdict(
     reader: Place,
     *,
     now: float,
-    holds_lock: Callable[[int], bool | None],
+    holds_lock: Callable[[int], Held],
     silent_for: Callable[[int, int], float | None],
 ) -> Verdict:
     """What a reader at `reader` may say about running work of `owner` at `now` (seconds UTC).
 
-    `holds_lock(process_id)` says whether the owner's byte of the lock file is held, None where that cannot be known.
+    `holds_lock(process_id)` says whether the owner's lock is held.
     `silent_for(process_id, beats)` is how long (seconds, the reader's own monotonic clock) the beats have stood still,
     None on the first look.
     """
@@ -79,16 +92,22 @@ def verdict(
         how = {"error": "with an error", "signal": "by a signal"}.get(owner.end_reason or "", "before it did")
         return _lost(f"its process ended {how}", owner.ended_at)
     place = owner.place
-    if place.boot_id and place.boot_id == reader.boot_id:
-        if place.pid_namespace == reader.pid_namespace and owner.start_ticks is not None:
-            return _verdict_by_pid(owner)
-        return _verdict_by_lock(owner, holds_lock(owner.process_id))
-    if not place.boot_id and place.host == reader.host:
-        return _verdict_by_lock(owner, holds_lock(owner.process_id))
-    if place.machine_id and place.machine_id == reader.machine_id and place.boot_id and reader.boot_id:
+    is_this_boot = bool(place.boot_id) and place.boot_id == reader.boot_id
+    if is_this_boot and place.pid_namespace == reader.pid_namespace and owner.start_ticks is not None:
+        return _verdict_by_pid(owner)
+    is_this_machine = bool(place.machine_id) and place.machine_id == reader.machine_id
+    if is_this_machine and not is_this_boot and place.boot_id and reader.boot_id:
         return _lost("the machine was restarted", owner.heartbeat_at)
     if owner.lost_at is not None and owner.received_at is not None:
         return _lost(f"{place.host} says that its process {owner.pid} is gone", owner.lost_at)
+    held = holds_lock(owner.process_id)
+    if held is Held.YES:
+        return Verdict(life=Life.ALIVE, reason=f"process {owner.pid} holds its lock")
+    if is_this_boot or (not place.boot_id and place.host == reader.host):
+        if held is Held.NO:
+            return _lost(f"process {owner.pid} no longer holds its lock", owner.heartbeat_at)
+        if held is Held.UNKNOWN:
+            return Verdict(life=Life.UNKNOWN, reason="the lock file beside the store cannot be read")
     return _verdict_by_beats(owner, silent_for(owner.process_id, owner.beats), now)
 
 
@@ -102,14 +121,6 @@ def _verdict_by_pid(owner: Owner) -> Verdict:
         Life.UNKNOWN: f"this system does not show process {owner.pid} to this user",
     }
     return Verdict(life=life, reason=reasons[life])
-
-
-def _verdict_by_lock(owner: Owner, locked: bool | None) -> Verdict:
-    if locked is None:
-        return Verdict(life=Life.UNKNOWN, reason="the lock file beside the store cannot be read")
-    if locked:
-        return Verdict(life=Life.ALIVE, reason=f"process {owner.pid} holds its lock")
-    return _lost(f"process {owner.pid} no longer holds its lock", owner.heartbeat_at)
 
 
 def _verdict_by_beats(owner: Owner, silent: float | None, now: float) -> Verdict:

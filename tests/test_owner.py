@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from progstore import owner, proc
-from progstore.owner import Owner, Place
-from progstore.store.lockfile import LockFile, owner_byte
+from progstore.owner import Held, Owner, Place
+from progstore.store.sqlite.lockfile import LockFile, owner_byte
 from progstore.values import Life, Verdict
 
 HERE = owner.here()
@@ -40,7 +40,7 @@ def owned_by(pid: int, place: Place = HERE, **changes: object) -> Owner:
     return row._replace(**changes)  # type: ignore[arg-type]  # the tests name the fields
 
 
-def judge(row: Owner, *, locked: bool | None = None, silent: float | None = None, reader: Place = HERE) -> Verdict:
+def judge(row: Owner, *, locked: Held = Held.UNKNOWN, silent: float | None = None, reader: Place = HERE) -> Verdict:
     """The verdict of a reader who finds the lock and the beats like this."""
     return owner.verdict(row, reader, now=NOW, holds_lock=lambda _: locked, silent_for=lambda *_: silent)
 
@@ -79,11 +79,21 @@ def test_a_stopped_process_is_suspended_and_the_reason_says_how_to_go_on(process
     assert f"kill -CONT {process.pid}" in verdict.reason
 
 
-@pytest.mark.parametrize(("locked", "life"), [(True, Life.ALIVE), (False, Life.LOST), (None, Life.UNKNOWN)])
-def test_in_another_container_on_the_same_kernel_the_lock_decides(locked: bool | None, life: Life) -> None:
+@pytest.mark.parametrize(
+    ("locked", "life"),
+    [(Held.YES, Life.ALIVE), (Held.NO, Life.LOST), (Held.UNKNOWN, Life.UNKNOWN), (Held.NOT_SEEN, Life.UNREACHABLE)],
+)
+def test_in_another_container_on_the_same_kernel_the_lock_decides(locked: Held, life: Life) -> None:
     """A pid means nothing there; a byte that the kernel drops at death does."""
     row = owned_by(os.getpid(), HERE._replace(pid_namespace="pid:[4711]"))
-    assert judge(row, locked=locked).life is life
+    assert judge(row, locked=locked, silent=45.0).life is life
+
+
+def test_whoever_holds_a_lock_on_a_server_lives_wherever_it_is() -> None:
+    """However long it has been silent; without the lock its connection may be broken, so silence decides."""
+    row = owned_by(1, ELSEWHERE)
+    assert judge(row, locked=Held.YES, silent=3000.0).life is Life.ALIVE
+    assert judge(row, locked=Held.NOT_SEEN, silent=3000.0).life is Life.UNREACHABLE
 
 
 def test_a_process_from_before_the_restart_is_lost() -> None:
@@ -137,7 +147,7 @@ def test_the_kernel_drops_a_dead_process_lock(tmp_path: Path, process: subproces
     path = tmp_path / "store.lock"
     mine = LockFile(str(path), create=True)
     script = (
-        "import sys; from progstore.store.lockfile import LockFile, owner_byte;"
+        "import sys; from progstore.store.sqlite.lockfile import LockFile, owner_byte;"
         f"lock = LockFile({str(path)!r}, create=True); print(lock.try_lock(owner_byte(3)), flush=True); input()"
     )
     with subprocess.Popen(

@@ -5,10 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-from progstore.errors import StoreBusy
-from progstore.store import schema
-from progstore.store.engine import Location, locate, writer_engine
-from progstore.store.lockfile import MAINTENANCE, LockFile
+from progstore.store.backend import Location
+from progstore.store.engine import locate
 from progstore.store.tables import metadata
 
 
@@ -26,22 +24,13 @@ def run() -> None:
 
 
 def _migrate_at(location: Location) -> None:
-    schema.create_file(location)
-    lock, engine = LockFile(location.lock, create=True), writer_engine(location)
+    location.make()
+    engine = location.writer_engine()
     try:
-        if not lock.try_lock(MAINTENANCE):
-            raise StoreBusy(f"another process upgrades or cleans up {location.path}; try again when it is done")
-        with engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            assert raw is not None
-            # Both must come before the first table; on a store that has tables they change nothing.
-            raw.execute("PRAGMA auto_vacuum=INCREMENTAL")
-            raw.execute("PRAGMA journal_mode=WAL")
-            with connection.begin():
-                _migrate(connection)
+        with engine.connect() as connection, location.maintenance(connection), location.creating(connection):
+            _migrate(connection)
     finally:
         engine.dispose()
-        lock.close()
 
 
 def _migrate(connection: Connection) -> None:

@@ -171,7 +171,7 @@ def backup_command(url: str | None, target: str) -> None:
 @click.argument("target", type=click.Path(dir_okay=False))
 def recover_command(source: str, target: str) -> None:
     """Copy every row of SOURCE that can still be read into the new store TARGET; SOURCE stays as it is."""
-    from progstore.store.maintenance import recover
+    from progstore.store.sqlite.salvage import recover
 
     saved = recover(source, target)
     click.echo(f"{target}: {_counts(saved)}")

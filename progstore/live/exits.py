@@ -213,7 +213,7 @@ def _after_fork_in_child() -> None:
     _uncaught = None
     _left_early.clear()
     # First, for letting go of what holds a lock file does not close it.
-    lockfile = sys.modules.get("progstore.store.lockfile")
+    lockfile = sys.modules.get("progstore.store.sqlite.lockfile")
     if lockfile is not None:
         lockfile.close_inherited()
     recorder.become_child(safe=is_safe)

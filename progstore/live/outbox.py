@@ -18,7 +18,7 @@ from progstore.live.process import process_row
 from progstore.live.state import SessionState, TaskState
 from progstore.owner import HEARTBEAT
 from progstore.store.batch import Batch
-from progstore.store.faults import ADVICE, FINAL, PASSING, STORE_FAULTS, Fault, cause, classify
+from progstore.store.faults import FINAL, PASSING, Fault, cause, classify, store_faults
 from progstore.store.writer import StoreWriter
 from progstore.store.writes import Lookup
 
@@ -47,7 +47,7 @@ class Outbox:
         self._last_beat = 0.0
         self._warned: set[Fault] = set()
         self._noticed = False
-        self._log_was_held = False
+        self._said_of_store = ""
         self._failures = 0
         self._retry_at = 0.0
         self._busy_since = 0.0
@@ -103,7 +103,7 @@ class Outbox:
         self._is_behind = True
         try:
             self._write(hurry=hurry, ends=self._end_process(end_reason))
-        except STORE_FAULTS as error:
+        except store_faults() as error:
             self._failed(error)
             return False
         self._is_behind = False
@@ -125,7 +125,7 @@ class Outbox:
                 self._writer.release()
             else:
                 self._writer.close()
-        except STORE_FAULTS as error:
+        except store_faults() as error:
             self._warn(error)
 
     def _report(self) -> None:
@@ -173,7 +173,7 @@ class Outbox:
         if applied.refused:
             self._refused(applied.refused)
         self._let_go_of_sessions()
-        self._checkpoint()
+        self._tidy()
 
     def _refused(self, reasons: list[str]) -> None:
         self._dropped += len(reasons)
@@ -182,7 +182,7 @@ class Outbox:
             log.warning(
                 "%d rows could not be stored in %s and were left out: %s; further ones are only counted",
                 len(reasons),
-                self._writer.location.path,
+                self._writer.name,
                 reasons[0],
             )
 
@@ -202,15 +202,15 @@ class Outbox:
             forget_written(session)
             self._writer.forget_session(session.uid)
 
-    def _checkpoint(self) -> None:
+    def _tidy(self) -> None:
         try:
-            self._writer.checkpoint()
-        except STORE_FAULTS as error:
+            self._writer.tidy()
+        except store_faults() as error:
             if classify(error) is not Fault.BUSY:  # somebody writes; the next tick tries again
                 raise
-        if self._writer.log_is_held and not self._log_was_held:
-            log.warning("%s has grown large: a reader that never ends must be holding it", self._writer.location.wal)
-        self._log_was_held = self._writer.log_is_held
+        if self._writer.warning and not self._said_of_store:
+            log.warning(self._writer.warning)
+        self._said_of_store = self._writer.warning
 
     def _end_process(self, reason: str | None) -> bool:
         """Note how the process ends; whether that is yet to be written."""
@@ -243,7 +243,7 @@ class Outbox:
 
     def _recovered(self) -> None:
         if self._warned:
-            log.info("%s can be written again; nothing of what is live was lost", self._writer.location.path)
+            log.info("%s can be written again; nothing of what is live was lost", self._writer.name)
         self._warned.clear()
         self._failures = 0
         self._retry_at = 0.0
@@ -254,7 +254,7 @@ class Outbox:
         if fault in self._warned:
             return
         self._warned.add(fault)
-        log.warning("progstore cannot write to %s: %s; %s", self._writer.name, cause(error), ADVICE[fault])
+        log.warning("progstore cannot write to %s: %s; %s", self._writer.name, cause(error), self._writer.advice(fault))
 
     def _drop_oldest(self) -> None:
         oldest = next((task for task in self._tasks.values() if task.ended_at is not None), None)

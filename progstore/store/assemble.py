@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ class Assembly:
     def __init__(self, connection: Connection, watch: Watch) -> None:
         self._connection = connection
         self._watch = watch
-        self._now = time.time()
+        self._now = watch.now(connection)
         self._processes: dict[int, Row[Any]] = {}
         self._verdicts: dict[int, Verdict] = {}
 
@@ -111,7 +110,7 @@ class Assembly:
     def _verdict(self, ids: Iterable[int | None], moved_at: float | None) -> Verdict:
         known = [self._processes[each] for each in ids if each is not None and each in self._processes]
         unjudged = [row for row in known if row.id not in self._verdicts]
-        self._verdicts.update(self._watch.verdicts(unjudged, self._now))
+        self._verdicts.update(self._watch.verdicts(self._connection, unjudged, self._now))
         if not known:
             return UNOWNED
         return self._watch.with_moves(liveliest(self._verdicts[row.id] for row in known), moved_at, self._now)

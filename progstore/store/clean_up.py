@@ -9,12 +9,11 @@ from sqlalchemy import Connection
 
 from progstore.errors import NotFound, StillRunning
 from progstore.store import queries, removal, retention
-from progstore.store.cleaner import Cleaner
 from progstore.store.filters import is_id
 from progstore.store.reader import Reader
 from progstore.store.retention import Removed, Rule, chunks
 from progstore.store.settle import newly_lost, settle
-from progstore.store.tables import events, sessions, tasks
+from progstore.store.tables import sessions, tasks
 from progstore.store.watch import Watch
 from progstore.values import PruneReport
 
@@ -22,20 +21,21 @@ from progstore.values import PruneReport
 def prune(reader: Reader, watch: Watch, rule: Rule, *, dry_run: bool) -> PruneReport:
     """Remove what `rule` says, and give the space back. Raises BadValue, StoreBusy."""
     rule.check()
-    began, now = time.monotonic(), time.time()
+    began = time.monotonic()
     if dry_run:
         with reader.connection() as connection:
+            now = watch.now(connection)
             doomed = retention.chosen(connection, rule, now, newly_lost(connection, watch, now))
-            return _forecast(connection, doomed, [], began)
-    with reader.asking(), Cleaner(reader.location) as cleaner:
-        before = cleaner.used_bytes()
+            return _forecast(connection, reader, doomed, [], began)
+    with reader.asking(), reader.location.cleaner() as cleaner:
         cleaner.transact(lambda connection: settle(connection, watch))
         with reader.connection() as connection:
+            now = watch.now(connection)
             doomed = retention.chosen(connection, rule, now, ())
         removed = removal.remove(cleaner, reader, doomed, [])
         if removed.sessions:
             removal.forget_processes(cleaner, reader, now)
-        freed = before - cleaner.used_bytes()
+        freed = cleaner.freed_bytes()
         cleaner.give_back()
     return _report(removed, freed, began)
 
@@ -64,24 +64,23 @@ def delete(
         if not force:
             _must_not_run(connection, session_ids, task_ids, newly_lost(connection, watch))
         if dry_run:
-            return _forecast(connection, session_ids, task_ids, began)
-    with reader.asking(), Cleaner(reader.location) as cleaner:
-        before = cleaner.used_bytes()
+            return _forecast(connection, reader, session_ids, task_ids, began)
+    with reader.asking(), reader.location.cleaner() as cleaner:
         cleaner.transact(lambda connection: settle(connection, watch))
         removed = removal.remove(cleaner, reader, session_ids, task_ids, force=force)
-        freed = before - cleaner.used_bytes()
+        freed = cleaner.freed_bytes()
     return _report(removed, freed, began)
 
 
 def vacuum(reader: Reader) -> int:
     """Give every free page back to the disk; returns bytes. Raises StoreBusy."""
-    with reader.asking(), Cleaner(reader.location) as cleaner:
+    with reader.asking(), reader.location.cleaner() as cleaner:
         return cleaner.give_back(free_part=0.0)
 
 
 def settle_now(reader: Reader, watch: Watch) -> int:
     """Mark what lost its owner; returns how many tasks. Raises StoreBusy."""
-    with reader.asking(), Cleaner(reader.location) as cleaner:
+    with reader.asking(), reader.location.cleaner() as cleaner:
         return cleaner.transact(lambda connection: settle(connection, watch))[0]
 
 
@@ -105,16 +104,14 @@ def _must_not_run(
         raise error
 
 
-def _forecast(connection: Connection, session_ids: Sequence[int], task_ids: Sequence[int], began: float) -> PruneReport:
-    """What removing these would do; the bytes are this part of the rows' part of the file."""
+def _forecast(
+    connection: Connection, reader: Reader, session_ids: Sequence[int], task_ids: Sequence[int], began: float
+) -> PruneReport:
+    """What removing these would do; the bytes are this part of the rows' part of the store."""
     removed = retention.counted(connection, session_ids, task_ids)
-    pages, free, size = (
-        connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-        for name in ("page_count", "freelist_count", "page_size")
-    )
-    rows = retention.count(connection, tasks.c.id > 0) + retention.count(connection, events.c.id > 0)
+    rows = retention.number_of_rows(connection)
     part = (removed.tasks + removed.events) / rows if rows else 0.0
-    return _report(removed, int((pages - free) * size * part), began, dry_run=True)
+    return _report(removed, int(reader.location.used_bytes(connection) * part), began, dry_run=True)
 
 
 def _report(removed: Removed, freed: int, began: float, *, dry_run: bool = False) -> PruneReport:

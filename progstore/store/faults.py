@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
-from progstore.errors import ProgstoreError, StoreBusy, StoreError, StoreTooNew
+from progstore.errors import MissingExtra, ProgstoreError, StoreBusy, StoreError, StoreTooNew
 
 
 class Fault(StrEnum):
@@ -22,6 +30,9 @@ class Fault(StrEnum):
     CORRUPT = "corrupt"
     NOT_A_DATABASE = "not a database"
     REPLACED = "replaced"
+    UNREACHABLE = "unreachable"
+    LOST = "connection lost"
+    FORBIDDEN = "forbidden"
     TOO_NEW = "too new"
     REFUSED = "refused"
     OTHER = "other"
@@ -30,7 +41,7 @@ class Fault(StrEnum):
 FINAL: Final = frozenset({Fault.TOO_NEW, Fault.REFUSED, Fault.NOT_A_DATABASE})
 """What will not pass while this process lives: recording stops."""
 
-PASSING: Final = frozenset({Fault.BUSY, Fault.REPLACED})
+PASSING: Final = frozenset({Fault.BUSY, Fault.REPLACED, Fault.LOST})
 """What is mostly over in a moment: worth another try when the process ends."""
 
 ADVICE: Final = {
@@ -42,21 +53,12 @@ ADVICE: Final = {
     Fault.CORRUPT: "`progstore db check` tells more, `progstore db recover` saves what it can",
     Fault.NOT_A_DATABASE: "it stays as it is and this process does not record; choose another file with PROGSTORE_URL",
     Fault.REPLACED: "what is live is written again",
+    Fault.UNREACHABLE: "recording goes on when the server can be reached and lets this process in",
+    Fault.LOST: "what is live is written again over a new one",
+    Fault.FORBIDDEN: "recording goes on when its role may do that",
     Fault.TOO_NEW: "this process stops recording",
     Fault.REFUSED: "this process does not record",
     Fault.OTHER: "recording is tried again",
-}
-
-_CODES: Final = {
-    sqlite3.SQLITE_BUSY: Fault.BUSY,
-    sqlite3.SQLITE_LOCKED: Fault.BUSY,
-    sqlite3.SQLITE_FULL: Fault.FULL,
-    sqlite3.SQLITE_READONLY: Fault.READ_ONLY,
-    sqlite3.SQLITE_PERM: Fault.READ_ONLY,
-    sqlite3.SQLITE_CANTOPEN: Fault.CANNOT_OPEN,
-    sqlite3.SQLITE_IOERR: Fault.IO,
-    sqlite3.SQLITE_CORRUPT: Fault.CORRUPT,
-    sqlite3.SQLITE_NOTADB: Fault.NOT_A_DATABASE,
 }
 
 
@@ -64,27 +66,55 @@ class StoreReplaced(Exception):
     """The file behind the connection is no longer the file at its path; what was written to it is not there."""
 
 
-STORE_FAULTS: Final = (SQLAlchemyError, sqlite3.Error, OSError, ProgstoreError, StoreReplaced)
-"""What using a store may raise; anything else is a mistake in the code."""
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What the drivers that are in use raise, by themselves or through SQLAlchemy."""
+    psycopg = sys.modules.get("psycopg")
+    return (DBAPIError, sqlite3.Error) if psycopg is None else (DBAPIError, sqlite3.Error, psycopg.Error)
+
+
+def store_faults() -> tuple[type[Exception], ...]:
+    """What using a store may raise; anything else is a mistake in the code."""
+    return (*driver_errors(), SQLAlchemyError, OSError, ProgstoreError, StoreReplaced)
 
 
 def classify(error: BaseException) -> Fault:
     """Which fault `error` shows."""
     if isinstance(error, DBAPIError):
-        return classify(error.orig) if error.orig is not None else Fault.OTHER
+        return Fault.LOST if error.connection_invalidated else classify(error.orig or error.__cause__ or Exception())
     if isinstance(error, sqlite3.Error):
-        return _CODES.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF, Fault.OTHER)
+        from progstore.store.sqlite.faults import fault_of
+
+        return fault_of(error)
     if isinstance(error, StoreReplaced):
         return Fault.REPLACED
     if isinstance(error, StoreTooNew):
         return Fault.TOO_NEW
     if isinstance(error, StoreBusy):
         return Fault.BUSY
-    if isinstance(error, StoreError):
+    if isinstance(error, StoreError | MissingExtra):
         return Fault.REFUSED
     if isinstance(error, OSError):
         return Fault.CANNOT_OPEN
+    if type(error).__module__.partition(".")[0] == "psycopg":
+        from progstore.store.postgres import faults
+
+        return faults.fault_of(error)
     return Fault.OTHER
+
+
+ROW_FAULTS: Final = (DBAPIError, OverflowError, UnicodeError)
+"""Among these is what one bad row raises; `is_of_row` tells."""
+
+
+def is_of_row(error: Exception) -> bool:
+    """Whether one row that no store could hold raised this, of ROW_FAULTS; the rest of its batch is fine."""
+    if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError | DataError):
+        return True
+    if isinstance(error.orig, sqlite3.Error):
+        return isinstance(error, InterfaceError | ProgrammingError)
+    from progstore.store.postgres import faults
+
+    return faults.is_too_large(error.orig)
 
 
 def cause(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """From a filter to conditions in SQL, and from a page's end to the cursor that asks for the next one.
 
-SQLite keeps no statistics of ours, so it cannot know whether few or many rows match. Where that decides between two
+The database need not keep statistics of ours, so it cannot know whether few or many rows match. Where that decides between two
 ways, a count that stops early tells.
 """
 
@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from progstore import clean
 from progstore.errors import BadFilter
+from progstore.store import spelling
 from progstore.store.tables import meta, sessions, tasks
 from progstore.values import Filter, Status
 
@@ -101,7 +102,7 @@ def task_conditions(connection: Connection, wanted: Filter) -> Conditions:
         conditions.append(tasks.c.session_id.in_(_active(wanted.active_since, wanted.until)))
         conditions.append(or_(tasks.c.ended_at.is_(None), tasks.c.ended_at >= wanted.active_since))
     if wanted.live:
-        # They are few, so they lead; left to choose, SQLite walks through all that ended.
+        # They are few, so they lead; left to choose, a database walks through all that ended.
         conditions.append(tasks.c.id.in_(select(tasks.c.id).where(tasks.c.ended_at.is_(None))))
     if statuses := _statuses(wanted):
         conditions.append(tasks.c.status.in_(statuses))
@@ -110,7 +111,7 @@ def task_conditions(connection: Connection, wanted: Filter) -> Conditions:
     conditions += _bounds(wanted, tasks.c)
     conditions += [_has_meta(connection, key, value) for key, value in wanted.meta.items()]
     if wanted.text:
-        conditions.append(_says(wanted.text, tasks.c.name, tasks.c.session_name, tasks.c.message))
+        conditions.append(_says(connection, wanted.text, tasks.c.name, tasks.c.session_name, tasks.c.message))
     return conditions
 
 
@@ -137,7 +138,7 @@ def session_conditions(connection: Connection, wanted: Filter) -> Conditions:
         having = _meta_equals(key, value).with_only_columns(meta.c.session_id).where(meta.c.task_id == 0)
         conditions.append(_within(connection, sessions.c.id, meta.c.session_id, having))
     if wanted.text:
-        conditions.append(_says(wanted.text, sessions.c.name, sessions.c.message))
+        conditions.append(_says(connection, wanted.text, sessions.c.name, sessions.c.message))
     return conditions
 
 
@@ -184,10 +185,9 @@ def _active(since: float, until: float | None) -> CompoundSelect[Any]:
     return union_all(started, *(each.where(sessions.c.started_at < until) for each in open_then))
 
 
-def _says(wanted: str, *columns: ColumnElement[str]) -> ColumnElement[bool]:
-    wanted = clean.printable(wanted)
-    has_wildcards = any(sign in wanted for sign in "%_/")
-    return or_(*(column.contains(wanted, autoescape=has_wildcards) for column in columns))
+def _says(connection: Connection, wanted: str, *columns: Column[str]) -> ColumnElement[bool]:
+    words, wanted = spelling.of(connection.dialect.name), clean.printable(wanted)
+    return or_(*(words.says(column, wanted) for column in columns))
 
 
 def _within(connection: Connection, column: Column[Any], key: Column[Any], rows: Select[Any]) -> ColumnElement[bool]:

@@ -4,28 +4,22 @@ returns.
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import threading
-import time
 from contextlib import ExitStack, suppress
 from typing import Final
 
 from sqlalchemy import Connection
 
 from progstore.store import schema
-from progstore.store.checkpoint import checkpoint_if_due
+from progstore.store.backend import Hold, Location
 from progstore.store.documents import Document, Received, decode
-from progstore.store.engine import Location, writer_engine
-from progstore.store.faults import Fault, classify
-from progstore.store.lockfile import LockFile
+from progstore.store.faults import ROW_FAULTS, Fault, StoreReplaced, classify, driver_errors, is_of_row
 from progstore.store.merging import Arrival, Merged, merge
 from progstore.store.reader import Reader, faults_explained
-from progstore.store.writes import DATA_FAULTS
 from progstore.values import IngestReport
 
-BUSY_MS: Final = 5000
-"""Milliseconds that a document waits for its turn among the writers."""
+PATIENCE: Final = 5.0
+"""Seconds that a document waits for its turn among the writers."""
 
 CLOSE_PATIENCE: Final = 0.5
 """Seconds that giving the connection back waits for a document that is being written."""
@@ -56,15 +50,14 @@ class Ingester:
 
 
 class _Link:
-    """The connection to the file that is at a place now, made when it is needed."""
+    """The connection to the store that is at a place now, made when it is needed."""
 
     def __init__(self, location: Location) -> None:
         self._location = location
         self._turn = threading.Lock()
         self._stack: ExitStack | None = None
-        self._inode: tuple[int, int] | None = None
         self._connection: Connection
-        self._lock: LockFile
+        self._hold: Hold
 
     def merge(self, received: Received, *, durable: bool) -> Merged:
         """Write it in one transaction, or row by row where the store cannot hold a row."""
@@ -72,6 +65,10 @@ class _Link:
             try:
                 self._open()
                 return self._merge(received, durable=durable)
+            except StoreReplaced:
+                self._close()
+                self._open()
+                return self._merge(received, durable=durable)  # what was written may be gone, and may come twice
             except BaseException:
                 self._close()
                 raise
@@ -85,18 +82,20 @@ class _Link:
                 self._turn.release()
 
     def _open(self) -> None:
-        if self._stack is not None and self._inode == _inode(self._location):
-            return
+        if self._stack is not None:
+            with suppress(StoreReplaced):
+                self._hold.check()
+                return
         self._close()
         with ExitStack() as stack:
-            schema.create_file(self._location)
-            self._inode = _inode(self._location)
-            engine = writer_engine(self._location, busy_ms=BUSY_MS)
+            self._hold = self._location.hold()
+            stack.callback(self._hold.release)
+            self._hold.before_connecting()
+            engine = self._location.writer_engine(patience=PATIENCE)
             stack.callback(engine.dispose)
             self._connection = stack.enter_context(engine.connect())
             schema.prepare(self._connection, self._location)
-            self._lock = LockFile(self._location.lock, create=True)
-            stack.callback(self._lock.close)
+            self._hold.connected()
             self._stack = stack.pop_all()
 
     def _close(self) -> None:
@@ -105,31 +104,22 @@ class _Link:
             stack.close()
 
     def _merge(self, received: Received, *, durable: bool) -> Merged:
-        now = time.time()
-        sent_at = received.sent_at
+        connection, hold, sent_at = self._connection, self._hold, received.sent_at
+        now = self._location.now(connection)
+        connection.rollback()
         arrival = None if sent_at is None else Arrival(received_at=now, clock_offset=sent_at - now)
-        raw = self._connection.connection.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         try:
-            with self._connection.begin():
-                merged = merge(self._connection, received.batch, arrival)
-        except DATA_FAULTS:
-            with self._connection.begin():
-                merged = merge(self._connection, received.batch, arrival, singly=True)
-        self._checkpoint(raw)
+            with hold.transaction(connection, durable=durable):
+                merged = merge(connection, received.batch, arrival)
+        except ROW_FAULTS as error:
+            if not is_of_row(error):
+                raise
+            with hold.transaction(connection, durable=durable):
+                merged = merge(connection, received.batch, arrival, singly=True)
+        hold.check()
+        try:
+            hold.tidy(connection)
+        except driver_errors() as error:
+            if classify(error) is not Fault.BUSY:  # somebody writes; after the next document it is tried again
+                raise
         return merged
-
-    def _checkpoint(self, raw: sqlite3.Connection) -> None:
-        try:
-            checkpoint_if_due(raw, self._location, self._lock)
-        except sqlite3.OperationalError as error:
-            if classify(error) is not Fault.BUSY:
-                raise  # else somebody writes; the next document tries again
-
-
-def _inode(location: Location) -> tuple[int, int] | None:
-    with suppress(OSError):
-        status = os.stat(location.path)
-        return status.st_dev, status.st_ino
-    return None

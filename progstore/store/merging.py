@@ -16,9 +16,10 @@ from sqlalchemy import Connection, Executable, insert, select, update
 
 from progstore.store import merge_statements
 from progstore.store.batch import Batch, EventRow, MetaRow, TaskIdentity, TaskRow
+from progstore.store.faults import ROW_FAULTS, is_of_row
 from progstore.store.merge_statements import EVENT, PROCESS, SESSION, TASK, given
 from progstore.store.tables import events, processes, sessions, tasks
-from progstore.store.writes import DATA_FAULTS, chunks, find_ids, generations
+from progstore.store.writes import chunks, find_ids, generations
 
 Values = dict[str, Any]
 EventKey = tuple[int | None, float, str, str, str | None]
@@ -56,7 +57,7 @@ def merge(connection: Connection, batch: Batch, arrival: Arrival | None, *, sing
     """Write what is newer in `batch` than in the store, within the open transaction.
 
     With `singly` each row stands alone, so that one that the store cannot hold is refused and named while the others
-    are written; without, such a row raises one of DATA_FAULTS and the transaction must be rolled back.
+    are written; without, such a row raises one of ROW_FAULTS and the transaction must be rolled back.
     """
     return _Merge(connection, batch, singly=singly).done(arrival)
 
@@ -274,8 +275,10 @@ class _Merge:
             savepoint = self._connection.begin_nested()
             try:
                 self._merged.written += self._connection.execute(statement, row).rowcount
-            except DATA_FAULTS as error:
+            except ROW_FAULTS as error:
                 savepoint.rollback()
+                if not is_of_row(error):
+                    raise
                 self._merged.refused.append(f"{getattr(error, 'orig', None) or error}")
             else:
                 savepoint.commit()

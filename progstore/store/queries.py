@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam,
 from progstore import clean
 from progstore.store.filters import Conditions, Cursor, session_conditions, task_conditions
 from progstore.store.rows import Figures, from_json, percent_of
-from progstore.store.tables import events, meta, processes, remotes, sessions, tasks
+from progstore.store.tables import events, meta, newest_first, processes, remotes, sessions, tasks
 from progstore.store.watch import OWNERS
 from progstore.values import Filter
 
@@ -160,7 +160,7 @@ def _keyset(
     if cursor is not None:
         place = tuple_(table.c.started_at, table.c.id)
         statement = statement.where(place < tuple_(cursor.started_at, cursor.id))
-    return list(connection.execute(statement.order_by(table.c.started_at.desc(), table.c.id.desc()).limit(limit)))
+    return list(connection.execute(statement.order_by(*newest_first(table)).limit(limit)))
 
 
 def _page(rows: list[Row[Any]], limit: int) -> Rows:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-import stat
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
-from progstore.errors import StoreBusy, StoreDamaged, StoreError, StoreNotFound
+from progstore.errors import StoreError, StoreNotFound
 from progstore.store import schema
-from progstore.store.engine import Location, open_read_only, reader_engine
-from progstore.store.faults import Fault, cause, classify
+from progstore.store.backend import Location, Looker
+from progstore.store.faults import driver_errors
 
 FORK_PATIENCE: Final = 0.5
 """Seconds that a fork waits for questions that other threads are asking."""
@@ -27,7 +24,7 @@ _readers: weakref.WeakSet[Reader] = weakref.WeakSet()
 _registry = threading.Lock()
 _at_fork: list[Reader] = []
 
-Inode = tuple[int, int]
+Opened = TypeVar("Opened")
 
 
 class Reader:
@@ -43,8 +40,8 @@ class Reader:
         self._open = _Open()
         # Whoever forgets to close it does not leave connections behind.
         weakref.finalize(self, self._open.close)
-        self._inode: Inode | None = None
-        self._looked: tuple[Inode, int] | None = None
+        self._identity: Hashable = None
+        self._looked: tuple[Hashable, Hashable] | None = None
         self._version = 0
         with _registry:
             _readers.add(self)
@@ -57,31 +54,25 @@ class Reader:
         """
         with self.asking(), faults_explained(self.location), self._current_engine().connect() as connection:
             self._check(connection)
-            # The pool rolls back what it gets back, which ends a reading as well as COMMIT does.
-            connection.exec_driver_sql("BEGIN")
+            self.location.begin_reading(connection)
             yield connection
 
     @contextmanager
-    def raw(self) -> Iterator[sqlite3.Connection]:
-        """A connection of the driver's own that is read-only and closed when the block ends. Raises as `connection`."""
+    def alone(self, opened: Callable[[], AbstractContextManager[Opened]]) -> Iterator[Opened]:
+        """What `opened` opens on the store, for this block alone. Raises as `connection`."""
         with self.connection():
             pass  # whatever is wrong with the store is told before anything is asked
-        with self.asking(), faults_explained(self.location):
-            raw = open_read_only(self.location)
-            try:
-                yield raw
-            finally:
-                raw.close()
+        with self.asking(), faults_explained(self.location), opened() as connection:
+            yield connection
 
     def data_version(self) -> int:
-        """A number that grows when another connection has committed, or another file has taken the store's place."""
+        """A number that grows when another connection has committed, or another store has taken this one's place."""
         with self.asking(), faults_explained(self.location):
-            inode = self._inode_now()
+            identity = self.location.identity()
             with self._mutex:
-                if self._open.looker is None or self._looked is None or self._looked[0] != inode:
+                if self._looked is None or self._looked[0] != identity:
                     self._open.close_looker()
-                    self._open.looker = open_read_only(self.location)
-                looked = (inode, self._open.looker.execute("PRAGMA data_version").fetchone()[0])
+                looked = (identity, self._open.look(self.location))
                 if looked != self._looked:
                     self._looked = looked
                     self._version += 1
@@ -103,7 +94,7 @@ class Reader:
             self._idle.wait_for(lambda: not self._forking)
             if self._torn:
                 raise StoreError(
-                    f"{self.location.path} was in use when this process was forked and cannot be used in it; "
+                    f"{self.location.name} was in use when this process was forked and cannot be used in it; "
                     "finish with a store before forking, or start the process by `spawn`"
                 )
             self._asking += 1
@@ -115,38 +106,21 @@ class Reader:
                 self._idle.notify_all()
 
     def _current_engine(self) -> Engine:
-        inode = self._inode_now()
+        identity = self.location.identity()
         with self._mutex:
-            if self._open.engine is None or inode != self._inode:
+            if self._open.engine is None or identity != self._identity:
                 self._open.close_engine()
-                self._open.engine = reader_engine(self.location)
-                self._inode = inode
+                self._open.engine = self.location.reader_engine()
+                self._identity = identity
             return self._open.engine
 
-    def _inode_now(self) -> Inode:
-        try:
-            status = os.stat(self.location.path)
-        except OSError:
-            raise StoreNotFound(
-                f"there is no store at {self.location.path} yet; the first tracked loop creates it, "
-                "or try `progstore demo`"
-            ) from None
-        if stat.S_ISDIR(status.st_mode):
-            raise StoreError(f"{self.location.path} is a directory; a store is a file")
-        return status.st_dev, status.st_ino
-
     def _check(self, connection: Connection) -> None:
-        raw = connection.connection.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        try:
-            least = raw.execute("SELECT value FROM store_info WHERE key = 'min_reader'").fetchone()
-        except sqlite3.OperationalError:
-            least = None
-        if least is not None and least[0] == str(schema.FORMAT):
+        glance = self.location.glance(connection)
+        if glance is not None and glance.min_reader == str(schema.FORMAT):
             return
-        found = schema.versions(connection)
+        found = schema.versions(connection, self.location)
         if found.revision is None:
-            raise StoreNotFound(f"{self.location.path} is empty; the first tracked loop makes a store of it")
+            raise StoreNotFound(f"{self.location.name} is empty; the first tracked loop makes a store of it")
         schema.check_readable(found, self.location)
 
     # Around a fork
@@ -177,8 +151,18 @@ class _Open:
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
-        self.looker: sqlite3.Connection | None = None
+        self._looker: Looker | None = None
         self.others: list[Callable[[], None]] = []
+
+    def look(self, location: Location) -> Hashable:
+        """What is seen over a connection that is kept as long as it works."""
+        if self._looker is None:
+            self._looker = location.looker()
+        try:
+            return self._looker.look()
+        except BaseException:
+            self.close_looker()
+            raise
 
     def close(self) -> None:
         """Close them; those in use are closed when they are given back."""
@@ -193,40 +177,18 @@ class _Open:
             engine.dispose()
 
     def close_looker(self) -> None:
-        looker, self.looker = self.looker, None
+        looker, self._looker = self._looker, None
         if looker is not None:
             looker.close()
 
 
 @contextmanager
 def faults_explained(location: Location) -> Iterator[None]:
-    """What SQLite raises becomes an error of ours that says what to do."""
+    """What a driver raises becomes an error of ours that says what to do."""
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
-        raise explained(error, location) from error
-
-
-def explained(error: Exception, location: Location) -> StoreError:
-    """The error for whoever asked, with the file, the cause and the way out."""
-    said, path = cause(error), location.path
-    match classify(error):
-        case Fault.BUSY:
-            return StoreBusy(f"another process holds {path} ({said}); try again")
-        case Fault.NOT_A_DATABASE:
-            return StoreDamaged(f"{path} is no SQLite database ({said}); choose another file with PROGSTORE_URL")
-        case Fault.CORRUPT:
-            return StoreDamaged(
-                f"{path} is damaged ({said}); `progstore db check` tells more, `progstore db recover` saves what it can"
-            )
-        case Fault.READ_ONLY | Fault.CANNOT_OPEN:
-            return StoreError(f"{path} cannot be opened ({said}); look at the rights of the file and its directory")
-        case Fault.FULL:
-            return StoreError(f"{path} cannot be written ({said}); the disk is full")
-        case _ if said.startswith("no such"):
-            return StoreError(f"{path} has an older schema ({said}); upgrade it with `progstore db upgrade`")
-        case _:
-            return StoreError(f"{path} cannot be used ({said}); `progstore db check` tells more")
+    except driver_errors() as error:
+        raise location.explained(error) from error
 
 
 def _before_fork() -> None:

@@ -57,7 +57,7 @@ def forget_processes(cleaner: Cleaner, reader: Reader, now: float) -> int:
     forgotten = 0
     for chunk in chunks(sorted(candidates)):
         statement = delete(processes).where(processes.c.id.in_(chunk), gone, ~owns_a_session)
-        # Looking for tasks that refer to them was done above; SQLite would read all tasks for each of them.
+        # Looking for tasks that refer to them was done above.
         forgotten += cleaner.without_references(lambda connection: connection.execute(statement).rowcount)  # noqa: B023
     return forgotten
 

@@ -16,7 +16,7 @@ from progstore.errors import BadValue
 from progstore.store import queries
 from progstore.store.rows import NO_FIGURES, session_status
 from progstore.store.settle import IS_GONE
-from progstore.store.tables import TERMINAL, events, processes, sessions, tasks
+from progstore.store.tables import TERMINAL, events, newest_first, processes, sessions, tasks
 from progstore.values import Status
 
 Item = TypeVar("Item")
@@ -199,8 +199,11 @@ def _is_beyond(connection: Connection, row: Row[Any], keep_last: int, spared: di
     if keep_last == 0:
         return True
     if row.name not in spared:
-        place = sessions.c.started_at.desc(), sessions.c.id.desc()
-        of_name = select(sessions.c.started_at, sessions.c.id).where(sessions.c.name == row.name).order_by(*place)
+        of_name = (
+            select(sessions.c.started_at, sessions.c.id)
+            .where(sessions.c.name == row.name)
+            .order_by(*newest_first(sessions))
+        )
         last = connection.execute(of_name.limit(1).offset(keep_last - 1)).one_or_none()
         spared[row.name] = (-math.inf, 0) if last is None else (last.started_at, last.id)
     return (row.started_at, row.id) < spared[row.name]
@@ -223,6 +226,11 @@ def _of_status(
 def count(connection: Connection, condition: ColumnElement[bool]) -> int:
     """How many rows fulfil `condition`, which names their table."""
     return connection.execute(select(func.count()).where(condition)).scalar_one()
+
+
+def number_of_rows(connection: Connection) -> int:
+    """How many tasks and events there are: nearly all that takes space."""
+    return count(connection, tasks.c.id > 0) + count(connection, events.c.id > 0)
 
 
 def chunks(ids: Sequence[Item]) -> Iterator[Sequence[Item]]:

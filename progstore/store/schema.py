@@ -6,18 +6,13 @@ Readers never migrate.
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import time
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
 
 from progstore._version import __version__
-from progstore.errors import StoreBusy, StoreError, StoreTooNew
-from progstore.store.engine import Location, writer_engine
-from progstore.store.lockfile import MAINTENANCE, LockFile
+from progstore.errors import StoreError, StoreTooNew
+from progstore.store.backend import Glance, Location
 from progstore.store.tables import metadata, store_info
 from progstore.store.views import create_views
 
@@ -38,12 +33,12 @@ class Versions(NamedTuple):
     created_by: str
 
 
-def versions(connection: Connection) -> Versions:
-    """What the store says of itself. Raises StoreError where the file belongs to another program."""
-    names = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+def versions(connection: Connection, location: Location) -> Versions:
+    """What the store says of itself. Raises StoreError where the place belongs to another program."""
+    names = location.tables(connection)
     if "store_info" not in names:
         if names:
-            raise StoreError("this SQLite database belongs to another program; choose a file of its own for progstore")
+            raise StoreError(location.foreign)
         return Versions(None, FORMAT, FORMAT, "")
     info: dict[str, str] = dict(connection.exec_driver_sql("SELECT key, value FROM store_info").all())
     revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
@@ -63,18 +58,19 @@ def check_writable(found: Versions, location: Location) -> None:
 
 
 def prepare(connection: Connection, location: Location) -> None:
-    """Make sure that a writer finds its tables: create them in an empty file, refuse a newer store, upgrade an older.
+    """Make sure that a writer finds its tables: create them where there is nothing, refuse a newer store, upgrade an
+    older.
 
     Raises StoreTooNew, StoreError, StoreBusy.
     """
-    if _is_current(connection):
+    if _is_current(location.glance(connection)):
         return
-    _set_up_empty_file(connection)
-    found = versions(connection)
+    location.set_up(connection)
+    found = versions(connection, location)
     connection.rollback()
     if found.revision is None:
-        _create(connection)
-        found = versions(connection)
+        _create(connection, location)
+        found = versions(connection, location)
         connection.rollback()
     check_writable(found, location)
     if found.revision is not None and found.revision < HEAD:
@@ -86,60 +82,33 @@ def upgrade(location: Location) -> tuple[str | None, str]:
 
     Raises StoreBusy while another process migrates or cleans up, StoreTooNew for a store that is ahead of this code.
     """
-    lock = LockFile(location.lock, create=True)
-    engine = writer_engine(location, busy_ms=int(CREATE_PATIENCE * 1000))
+    engine = location.writer_engine(patience=CREATE_PATIENCE)
     try:
-        if not lock.try_lock(MAINTENANCE):
-            raise StoreBusy(f"another process upgrades or cleans up {location.path}; try again when it is done")
-        with engine.connect() as connection:
-            _set_up_empty_file(connection)
-            found = versions(connection)
+        with engine.connect() as connection, location.maintenance(connection):
+            location.set_up(connection)
+            found = versions(connection, location)
             connection.rollback()
             check_writable(found, location)
             if found.revision is None:
-                _create(connection)
+                _create(connection, location)
             elif found.revision < HEAD:
                 from progstore_migrations import migrate
 
-                with connection.begin():
+                with location.creating(connection):
                     migrate(connection)
         return found.revision, max(found.revision or HEAD, HEAD)
     finally:
         engine.dispose()
-        lock.close()
 
 
-def create_file(location: Location) -> None:
-    """An empty file that only this user can read, in a directory that is made where it is missing.
-
-    Raises OSError where it cannot be made.
-    """
-    folder = os.path.dirname(location.path)
-    if not os.path.isdir(folder):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    try:
-        os.close(os.open(location.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        return
+def _is_current(glance: Glance | None) -> bool:
+    """Whether the store is just as this code makes it."""
+    return glance is not None and glance.revision == HEAD and int(glance.min_writer or FORMAT + 1) <= FORMAT
 
 
-def _is_current(connection: Connection) -> bool:
-    """Whether the store is just as this code makes it, asked without the lock that a crowd of starting processes
-    would queue for.
-    """
-    raw = _raw(connection)
-    try:
-        (revision,) = raw.execute("SELECT version_num FROM alembic_version").fetchone()
-        (needed,) = raw.execute("SELECT value FROM store_info WHERE key = 'min_writer'").fetchone()
-    except (sqlite3.OperationalError, TypeError):  # no such table or row; the long way says what is wrong
-        return False
-    return revision == HEAD and int(needed) <= FORMAT
-
-
-def _create(connection: Connection) -> None:
-    _switch_to_wal(connection)
-    with connection.begin():
-        if versions(connection).revision is not None:
+def _create(connection: Connection, location: Location) -> None:
+    with location.creating(connection):
+        if versions(connection, location).revision is not None:
             return
         metadata.create_all(connection, checkfirst=False)
         create_views(connection)
@@ -155,37 +124,8 @@ def _create(connection: Connection) -> None:
         )
 
 
-def _set_up_empty_file(connection: Connection) -> None:
-    """Before anything else is done with it: even a transaction that is rolled back fixes how it will be vacuumed."""
-    if _raw(connection).execute("PRAGMA page_count").fetchone() == (0,):
-        _switch_to_wal(connection)
-
-
-def _switch_to_wal(connection: Connection) -> None:
-    """Two pragmas that must come before the first table; another process may hold the file while it does the same."""
-    raw = _raw(connection)
-    deadline = time.monotonic() + CREATE_PATIENCE
-    while True:
-        try:
-            raw.execute("PRAGMA auto_vacuum=INCREMENTAL")
-            raw.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            # SQLite does not call its busy handler here, for a change of journal mode needs the file alone.
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise OperationalError("PRAGMA journal_mode=WAL", None, error) from error
-            time.sleep(0.01)
-        else:
-            return
-
-
-def _raw(connection: Connection) -> sqlite3.Connection:
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
-    return raw
-
-
 def _too_new(location: Location, verb: str, needed: int) -> StoreTooNew:
     return StoreTooNew(
-        f"{location.path} needs store format {needed} to {verb} it, and progstore {__version__} knows format {FORMAT}; "
+        f"{location.name} needs store format {needed} to {verb} it, and progstore {__version__} knows format {FORMAT}; "
         "upgrade with `pip install --upgrade progstore`"
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from progstore.store.tables import processes, tasks
@@ -15,9 +13,9 @@ IS_GONE: ColumnElement[bool] = processes.c.ended_at.is_not(None) | processes.c.l
 
 def newly_lost(connection: Connection, watch: Watch, now: float | None = None) -> dict[int, float]:
     """The processes that are gone and not yet noted as such, by id, with the time (seconds UTC) since when."""
-    now = time.time() if now is None else now
+    now = watch.now(connection) if now is None else now
     open_ones = OWNERS.where(processes.c.ended_at.is_(None), processes.c.lost_at.is_(None))
-    verdicts = watch.verdicts(connection.execute(open_ones).all(), now)
+    verdicts = watch.verdicts(connection, connection.execute(open_ones).all(), now)
     return {number: verdicts[number].since or now for number in lost_ids(verdicts)}
 
 

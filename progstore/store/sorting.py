@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
 from progstore.errors import BadFilter
 from progstore.store.filters import is_id, task_conditions
-from progstore.store.tables import tasks
+from progstore.store.tables import newest_first, tasks
 from progstore.values import Filter
 
 SORTED = 10_000
@@ -66,7 +66,7 @@ def sorted_page(
     among = (
         select(tasks.c.id, column.label("value"))
         .where(*conditions)
-        .order_by(tasks.c.started_at.desc(), tasks.c.id.desc())
+        .order_by(*newest_first(tasks))
         .limit(SORTED)
         .subquery()
     )

@@ -1,4 +1,6 @@
-"""The statements that write, compiled once: handing the driver finished text and tuples halves the cost of a tick."""
+"""The statements that write, compiled once for each kind of database: handing the driver finished text and tuples
+halves the cost of a tick.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from progstore.store import spelling
 from progstore.store.tables import events, meta, processes, sessions, tasks
 
 Row = tuple[Any, ...]
@@ -57,9 +59,9 @@ class Prepared(NamedTuple):
         return values if self.arrange is None else self.arrange(values)
 
 
-def _prepare(statement: ClauseElement, names: Sequence[str]) -> Prepared:
+def _prepare(dialect: str, statement: ClauseElement, names: Sequence[str]) -> Prepared:
     """`statement` as text; rows will be handed over with their values in the order of `names`."""
-    compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
+    compiled = statement.compile(dialect=spelling.of(dialect).compiler)
     assert isinstance(compiled, SQLCompiler)
     assert compiled.positiontup is not None
     order = [names.index(name) for name in compiled.positiontup]
@@ -71,40 +73,40 @@ def _binds(names: Sequence[str]) -> dict[str, Any]:
 
 
 @cache
-def upsert_process() -> Prepared:
+def upsert_process(dialect: str) -> Prepared:
     """A process, new or known; it also says that the process lives."""
     names = (*PROCESS_FIXED, *PROCESS_CHANGING)
-    statement = sqlite.insert(processes).values(_binds(names))
+    statement = spelling.of(dialect).insert(processes).values(_binds(names))
     changing = {name: statement.excluded[name] for name in PROCESS_CHANGING}
     beats = processes.c.beats + _ONE
     statement = statement.on_conflict_do_update(
         index_elements=["uid"], set_={**changing, "lost_at": null(), "beats": beats}
     )
-    return _prepare(statement, names)
+    return _prepare(dialect, statement, names)
 
 
 @cache
-def update_process() -> Prepared:
+def update_process(dialect: str) -> Prepared:
     """A process whose id is known."""
     statement = update(processes).where(processes.c.uid == bindparam("which"))
     changes = {**_binds(PROCESS_CHANGING), "beats": processes.c.beats + _ONE, "lost_at": null()}
-    return _prepare(statement.values(changes), (*PROCESS_CHANGING, "which"))
+    return _prepare(dialect, statement.values(changes), (*PROCESS_CHANGING, "which"))
 
 
 @cache
-def update_session() -> Prepared:
+def update_session(dialect: str) -> Prepared:
     """A session whose id is known; another process's stays as it is."""
     names = ("kind", "parent_uid", "started_at", *SESSION_CHANGING, "process_id")
     mine = sessions.c.process_id.is_(None) | (sessions.c.process_id == bindparam("owner"))
     statement = update(sessions).where(sessions.c.uid == bindparam("which"), mine).values(_binds(names))
-    return _prepare(statement, (*names, "which", "owner"))
+    return _prepare(dialect, statement, (*names, "which", "owner"))
 
 
 @cache
-def upsert_session() -> Prepared:
+def upsert_session(dialect: str) -> Prepared:
     """A session of the process that owns it."""
     names = (*SESSION_FIXED, *SESSION_CHANGING, "process_id")
-    statement = sqlite.insert(sessions).values(_binds(names))
+    statement = spelling.of(dialect).insert(sessions).values(_binds(names))
     # A child process may have put the row there first; only its real owner knows how the session came to be.
     owned = ("process_id", "kind", "parent_uid", "started_at", *SESSION_CHANGING)
     statement = statement.on_conflict_do_update(
@@ -112,76 +114,78 @@ def upsert_session() -> Prepared:
         set_={name: statement.excluded[name] for name in owned},
         where=sessions.c.process_id.is_(None) | (sessions.c.process_id == statement.excluded.process_id),
     )
-    return _prepare(statement, names)
+    return _prepare(dialect, statement, names)
 
 
 @cache
-def insert_session() -> Prepared:
+def insert_session(dialect: str) -> Prepared:
     """A session that somebody else owns, so that its tasks have something to refer to."""
     names = (*SESSION_FIXED, *SESSION_CHANGING, "process_id")
-    statement = sqlite.insert(sessions).values(_binds(names)).on_conflict_do_nothing(index_elements=["uid"])
-    return _prepare(statement, names)
+    statement = (
+        spelling.of(dialect).insert(sessions).values(_binds(names)).on_conflict_do_nothing(index_elements=["uid"])
+    )
+    return _prepare(dialect, statement, names)
 
 
 @cache
-def upsert_task() -> Prepared:
+def upsert_task(dialect: str) -> Prepared:
     """A task whose id is not known; another process's stays as it is."""
     names = (*TASK_FIXED, *TASK_CHANGING, "session_id", "process_id", "parent_id")
-    statement = sqlite.insert(tasks).values(_binds(names))
+    statement = spelling.of(dialect).insert(tasks).values(_binds(names))
     statement = statement.on_conflict_do_update(
         index_elements=["session_id", "key", "attempt"],
         set_={**{name: statement.excluded[name] for name in TASK_CHANGING}, "lost_at": null()},
         where=(tasks.c.process_id == statement.excluded.process_id) & (statement.excluded.rev > tasks.c.rev),
     )
-    return _prepare(statement, names)
+    return _prepare(dialect, statement, names)
 
 
 @cache
-def update_task() -> Prepared:
+def update_task(dialect: str) -> Prepared:
     """A task whose id is known; another process's stays as it is."""
     statement = update(tasks).where(
         tasks.c.id == bindparam("which"), tasks.c.process_id == bindparam("owner"), tasks.c.rev < bindparam("newer")
     )
     statement = statement.values({**_binds(TASK_CHANGING), "lost_at": null()})
-    return _prepare(statement, (*TASK_CHANGING, "which", "owner", "newer"))
+    return _prepare(dialect, statement, (*TASK_CHANGING, "which", "owner", "newer"))
 
 
 @cache
-def insert_event() -> Prepared:
+def insert_event(dialect: str) -> Prepared:
     """An event."""
     names = ("at", "kind", "message", "data", "session_id", "task_id")
-    return _prepare(insert(events).values(_binds(names)), names)
+    return _prepare(dialect, insert(events).values(_binds(names)), names)
 
 
 @cache
-def upsert_metadata() -> Prepared:
+def upsert_metadata(dialect: str) -> Prepared:
     """A metadata value."""
     names = ("session_id", "task_id", "key", "value")
-    statement = sqlite.insert(meta).values(_binds(names))
+    statement = spelling.of(dialect).insert(meta).values(_binds(names))
     statement = statement.on_conflict_do_update(
         index_elements=["session_id", "task_id", "key"], set_={"value": statement.excluded.value}
     )
-    return _prepare(statement, names)
+    return _prepare(dialect, statement, names)
 
 
 @cache
-def beat() -> Prepared:
+def beat(dialect: str) -> Prepared:
     """A sign of life."""
     names = ("heartbeat_at", "dropped_events")
     changes = {**_binds(names), "beats": processes.c.beats + _ONE, "lost_at": null()}
     statement = update(processes).where(processes.c.id == bindparam("which")).values(changes)
-    return _prepare(statement, (*names, "which"))
+    return _prepare(dialect, statement, (*names, "which"))
 
 
 @cache
-def newest_attempt() -> Prepared:
+def newest_attempt(dialect: str) -> Prepared:
     """The number of the newest start under a key."""
     statement = select(func.max(tasks.c.attempt)).join(sessions, sessions.c.id == tasks.c.session_id)
     statement = statement.where(sessions.c.uid == bindparam("session"), tasks.c.key == bindparam("task_key"))
-    return _prepare(statement, ("session", "task_key"))
+    return _prepare(dialect, statement, ("session", "task_key"))
 
 
-def compile_all() -> None:
+def compile_all(dialect: str) -> None:
     """Compile every statement now: some 40 ms that nobody shall spend while others wait for the store."""
     for statement in (
         upsert_process,
@@ -194,4 +198,4 @@ def compile_all() -> None:
         beat,
         newest_attempt,
     ):
-        statement()
+        statement(dialect)

@@ -34,7 +34,7 @@ EXPORT_PAGE = 500
 
 
 def open_store(url: str | None = None, *, stale_after: float = 0.0) -> Store:
-    """The store at `url`: a path, `sqlite:///path`, or None for the configured or default one.
+    """The store at `url`: a path, `sqlite:///path`, `postgresql://…`, or None for the configured or default one.
 
     With `stale_after` seconds, running work that has not moved for longer is concluded to be stale; 0 is never.
     Nothing is created and nothing is migrated; the first question opens the file.
@@ -51,6 +51,8 @@ class Store:
 
     url: str
     """The store's URL."""
+    name: str
+    """What the store is called in messages: the path of its file, or its server and database."""
     notice: str
     """A word for the user about the choice of the place, or empty."""
 
@@ -59,7 +61,7 @@ class Store:
             raise BadValue(f"stale_after is a number of seconds, or 0 for never; got {stale_after!r}")
         location = locate(url)
         self.url = location.url
-        self.path = location.path
+        self.name = location.name
         self.notice = location.notice
         self._location = location
         self._reader = Reader(location)
@@ -110,7 +112,7 @@ class Store:
             known = isinstance(session_id, str) or is_id(session_id)
             row = queries.session_row(connection, session_id) if known else None
             if row is None:
-                raise NotFound(f"there is no session {session_id!r} in {self.path}; `progstore ls` lists them")
+                raise NotFound(f"there is no session {session_id!r} in {self.name}; `progstore ls` lists them")
             return assemble.Assembly(connection, self._watch).session(row)
 
     def tasks(
@@ -145,7 +147,7 @@ class Store:
         with self._reader.connection() as connection:
             row = queries.task_row(connection, task_id) if is_id(task_id) else None
             if row is None:
-                raise NotFound(f"there is no task {task_id!r} in {self.path}; `progstore show` lists a session's")
+                raise NotFound(f"there is no task {task_id!r} in {self.name}; `progstore show` lists a session's")
             return assemble.Assembly(connection, self._watch).tasks([row])[0]
 
     def events(
@@ -171,7 +173,7 @@ class Store:
         with self._reader.connection() as connection:
             found = summaries.histories(connection, session_name, name)
         if not found:
-            raise NotFound(f"no task {name!r} ran in a session {session_name!r} in {self.path}")
+            raise NotFound(f"no task {name!r} ran in a session {session_name!r} in {self.name}")
         return found[0]
 
     def names(
@@ -209,9 +211,9 @@ class Store:
 
         Raises BadQuery with SQLite's message: it writes, attaches, is wrong, or runs too long.
         """
-        from progstore.store import readonly
+        from progstore.store import questions
 
-        return readonly.ask(self._reader, sql, params, limit=limit, seconds=seconds)
+        return questions.ask(self._reader, sql, params, limit=limit, seconds=seconds)
 
     def export(self, filter: Filter | None = None, *, format: Literal["ndjson", "csv"] = "ndjson") -> Iterator[str]:
         """All matching tasks with their session's name and host, in chunks of text, in the order in which they were
@@ -321,11 +323,9 @@ class Store:
     def backup(self, target: str) -> int:
         """Copy the live store to a new file by SQLite's backup API; returns bytes.
 
-        Raises StoreError where the file exists or cannot be made.
+        Raises StoreError where the file exists or cannot be made, and for PostgreSQL, which has a tool of its own.
         """
-        from progstore.store import maintenance
-
-        return maintenance.backup(self._reader, target)
+        return self._location.backup(self._reader, target)
 
     def settle(self) -> int:
         """Mark what lost its owner with `lost_at`, leaving the status alone; returns how many tasks."""

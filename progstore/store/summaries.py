@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, selec
 from progstore import clean
 from progstore.errors import BadFilter
 from progstore.store.filters import UNUSUAL, task_conditions
-from progstore.store.tables import sessions, tasks
+from progstore.store.tables import newest_first, sessions, tasks
 from progstore.values import Filter, HistoryView
 
 COUNTED = 100_000
@@ -24,12 +24,9 @@ DIFFERENT = 5000
 """Histories among which the last started are looked for; where there are more, among those of the newest tasks."""
 
 # From one pair of names to the next by the index, so it costs what there are of pairs, not of tasks.
-_PAIRS = text("""
+_PAIRS = """
 WITH RECURSIVE s(session_name) AS (
-  SELECT coalesce(:session_name, (SELECT min(session_name) FROM tasks))
-  UNION ALL
-  SELECT (SELECT min(session_name) FROM tasks WHERE session_name > s.session_name) FROM s
-  WHERE s.session_name IS NOT NULL AND :session_name IS NULL
+  {first}
 ), pairs(session_name, name) AS (
   SELECT session_name, (SELECT min(name) FROM tasks WHERE session_name = s.session_name) FROM s
   WHERE session_name IS NOT NULL
@@ -37,12 +34,19 @@ WITH RECURSIVE s(session_name) AS (
   SELECT session_name,
     (SELECT min(name) FROM tasks WHERE session_name = pairs.session_name AND name > pairs.name) FROM pairs
   WHERE name IS NOT NULL
-  LIMIT :most
 )
 SELECT session_name, name,
   (SELECT max(started_at) FROM tasks WHERE session_name = pairs.session_name AND name = pairs.name) AS last
 FROM pairs WHERE name IS NOT NULL
-""")
+LIMIT :most
+"""
+_ALL_PAIRS = text(
+    _PAIRS.format(
+        first="SELECT min(session_name) FROM tasks UNION ALL SELECT (SELECT min(session_name) FROM tasks"
+        " WHERE session_name > s.session_name) FROM s WHERE s.session_name IS NOT NULL"
+    )
+)
+_PAIRS_OF_ONE = text(_PAIRS.format(first="SELECT min(session_name) FROM tasks WHERE session_name = :session_name"))
 
 
 def histories(connection: Connection, session_name: str | None = None, name: str | None = None) -> list[HistoryView]:
@@ -80,7 +84,7 @@ def _recent(connection: Connection, session_name: str, name: str, newest: int) -
     runs = connection.execute(
         select(tasks.c.status, tasks.c.duration, tasks.c.started_at)
         .where(tasks.c.session_name == session_name, tasks.c.name == name)
-        .order_by(tasks.c.started_at.desc(), tasks.c.id.desc())
+        .order_by(*newest_first(tasks))
         .limit(newest)
     ).all()
     ended = Counter(run.status for run in runs)
@@ -102,19 +106,23 @@ def _recent(connection: Connection, session_name: str, name: str, newest: int) -
 
 def _last_started(connection: Connection, session_name: str | None, limit: int) -> list[tuple[str, str]]:
     """The pairs of session name and task name that started last, newest first."""
-    asked = {"most": DIFFERENT + 1, "session_name": session_name}
-    found = [tuple(row) for row in connection.execute(_PAIRS, asked)]
+    asked = {"most": DIFFERENT + 1}
+    if session_name is None:
+        pairs = connection.execute(_ALL_PAIRS, asked)
+    else:
+        pairs = connection.execute(_PAIRS_OF_ONE, {**asked, "session_name": session_name})
+    found = [tuple(row) for row in pairs]
     if len(found) > DIFFERENT:
         newest = (
             select(tasks.c.session_name, tasks.c.name, tasks.c.started_at)
             .where(*([] if session_name is None else [tasks.c.session_name == session_name]))
-            .order_by(tasks.c.started_at.desc(), tasks.c.id.desc())
+            .order_by(*newest_first(tasks))
             .limit(COUNTED)
             .subquery()
         )
         last = func.max(newest.c.started_at)
         grouped = select(newest.c.session_name, newest.c.name, last).group_by(newest.c.session_name, newest.c.name)
-        found = [tuple(row) for row in connection.execute(grouped.order_by(last.desc()).limit(limit))]
+        found = [tuple(row) for row in connection.execute(grouped.order_by(last.desc().nulls_last()).limit(limit))]
     found.sort(key=lambda each: (-(each[2] or 0.0), each[0], each[1]))
     return [(session_name, name) for session_name, name, _ in found[:limit]]
 
@@ -133,7 +141,7 @@ def facets(connection: Connection, wanted: Filter, newest: int | None = None) ->
     if newest is not None and not 1 <= newest <= COUNTED:
         raise BadFilter(f"newest is a whole number from 1 to {COUNTED:,}, got {newest!r}")
     conditions = task_conditions(connection, wanted)
-    order: tuple[ColumnElement[Any], ...] = (tasks.c.started_at.desc(), tasks.c.id.desc())
+    order: tuple[ColumnElement[Any], ...] = newest_first(tasks)
     if wanted.text:
         # As for a page of a text search: by id, among so many rows.
         last = connection.execute(select(func.max(tasks.c.id))).scalar() or 0

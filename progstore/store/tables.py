@@ -5,10 +5,13 @@ Times are REAL seconds since 1970 in UTC, durations are seconds of the monotonic
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     Double,
     ForeignKey,
     Index,
@@ -37,6 +40,11 @@ metadata = MetaData(
 
 # SQLite gives AUTOINCREMENT, under which a deleted id never comes back, only to a plain INTEGER key.
 Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def newest_first(table: Table) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """The order of a history; what has not begun comes last, on PostgreSQL too."""
+    return table.c.started_at.desc().nulls_last(), table.c.id.desc()
 
 
 def _in(column: str, words: tuple[str, ...]) -> str:

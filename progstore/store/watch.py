@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from progstore import owner
-from progstore.owner import UNREACHABLE_AFTER, Owner, Place
-from progstore.store.engine import Location
-from progstore.store.lockfile import LockFile, owner_byte
+from progstore.owner import UNREACHABLE_AFTER, Held, Owner, Place
+from progstore.store.backend import Location, OwnerLocks
 from progstore.store.tables import processes, remotes
 from progstore.values import Life, Verdict
 
@@ -42,6 +42,7 @@ class Watch:
 
     def __init__(self, location: Location, stale_after: float = 0.0) -> None:
         self._location = location
+        self._locks = location.owner_locks()
         self._stale_after = stale_after
         self._mutex = threading.Lock()
         self.forget()
@@ -49,22 +50,25 @@ class Watch:
     def forget(self) -> None:
         """Begin anew, as a forked child must: its locks are closed and its clocks' memory is another's."""
         self._place: Place | None = None
-        self._lock: LockFile | None = None
         self._seen: dict[int, _Seen] = {}
 
     def close(self) -> None:
-        """Let go of the lock file."""
+        """Let go of the locks that were looked at."""
         with self._mutex:
-            lock, self._lock = self._lock, None
-            if lock is not None:
-                lock.close()
+            self._locks.close()
 
-    def verdicts(self, processes: Iterable[Row[Any]], now: float) -> dict[int, Verdict]:
+    def now(self, connection: Connection) -> float:
+        """The time (seconds UTC) at which those who read this store are."""
+        return self._location.now(connection)
+
+    def verdicts(self, connection: Connection, processes: Iterable[Row[Any]], now: float) -> dict[int, Verdict]:
         """The verdict on each of these rows of `OWNERS` at `now` (seconds UTC), by id."""
         with self._mutex:
             if self._place is None:
                 self._place = owner.here()
-            return {row.id: self._verdict(row, self._place, now) for row in processes}
+            rows = list(processes)
+            look = _Look(self._locks, connection, [row.id for row in rows])
+            return {row.id: self._verdict(row, self._place, now, look) for row in rows}
 
     def with_moves(self, verdict: Verdict, moved_at: float | None, now: float) -> Verdict:
         """The verdict on work whose owner is judged so and which last moved at `moved_at` (seconds UTC)."""
@@ -75,7 +79,7 @@ class Watch:
             return verdict
         return Verdict(life=Life.STALE, reason=f"nothing has moved, though {verdict.reason}", since=moved_at)
 
-    def _verdict(self, row: Row[Any], reader: Place, now: float) -> Verdict:
+    def _verdict(self, row: Row[Any], reader: Place, now: float, look: _Look) -> Verdict:
         ahead = row.clock_offset or 0.0
 
         def here(at: float | None) -> float | None:
@@ -97,15 +101,7 @@ class Watch:
         def silent_for(process_id: int, beats: int) -> float | None:
             return self._silence(process_id, beats, now - (row.received_at or process.heartbeat_at))
 
-        return owner.verdict(process, reader, now=now, holds_lock=self._holds_lock, silent_for=silent_for)
-
-    def _holds_lock(self, process_id: int) -> bool | None:
-        try:
-            if self._lock is None:
-                self._lock = LockFile(self._location.lock, create=False)
-            return self._lock.is_locked(owner_byte(process_id))
-        except OSError:
-            return None
+        return owner.verdict(process, reader, now=now, holds_lock=look.holds_lock, silent_for=silent_for)
 
     def _silence(self, process_id: int, beats: int, by_its_clock: float) -> float | None:
         """Seconds that the beats stood still as far as we saw it; None where the owner's own clock tells more."""
@@ -117,6 +113,27 @@ class Watch:
         if seen.moved or (watched >= UNREACHABLE_AFTER and watched > by_its_clock):
             return watched
         return None
+
+
+class _Look:
+    """One look at the locks of several owners, taken when the first of them is asked for."""
+
+    def __init__(self, locks: OwnerLocks, connection: Connection, process_ids: Collection[int]) -> None:
+        self._locks = locks
+        self._connection = connection
+        self._process_ids = process_ids
+
+    def holds_lock(self, process_id: int) -> Held:
+        """Whether the owner holds its lock, as far as that can be told."""
+        if self._held is None:
+            return Held.UNKNOWN
+        if process_id in self._held:
+            return Held.YES
+        return Held.NO if self._locks.are_certain else Held.NOT_SEEN
+
+    @cached_property
+    def _held(self) -> Collection[int] | None:
+        return self._locks.held(self._connection, self._process_ids)
 
 
 def liveliest(verdicts: Iterable[Verdict]) -> Verdict:

@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, func, select, update
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
-from progstore.store import statements
+from progstore.store import spelling, statements
 from progstore.store.batch import Applied, Batch, EventRow, MetaRow, ProcessRow, SessionRow, TaskIdentity, TaskRow
+from progstore.store.faults import ROW_FAULTS, is_of_row
 from progstore.store.statements import Prepared, Row
 from progstore.store.tables import processes, sessions, tasks
 
-DATA_FAULTS = (IntegrityError, DataError, InterfaceError, ProgrammingError, OverflowError, UnicodeError)
-"""What one bad row raises; the rest of its batch is fine."""
 FEWEST_RUNS = 3
 """Successful runs from which the usual duration of a history is told."""
 CHUNK = 500
@@ -56,7 +54,7 @@ def apply(connection: Connection, batch: Batch, ids: Ids, *, singly: bool = Fals
     """Write `batch` within the open transaction.
 
     With `singly` each row stands alone, so that one that no store could hold is refused and named while the others are
-    written; without, such a row raises one of DATA_FAULTS and the transaction must be rolled back.
+    written; without, such a row raises one of ROW_FAULTS and the transaction must be rolled back.
     """
     run = _run_singly if singly else _run_together
     applied = Applied()
@@ -81,7 +79,7 @@ def apply(connection: Connection, batch: Batch, ids: Ids, *, singly: bool = Fals
 
 def beat(connection: Connection, process_id: int, now: float, dropped_events: int) -> None:
     """A sign of life, written with every transaction; it also takes back that the process was held for lost."""
-    prepared = statements.beat()
+    prepared = statements.beat(connection.dialect.name)
     connection.exec_driver_sql(prepared.sql, prepared.row(now, dropped_events, process_id))
 
 
@@ -99,7 +97,7 @@ class Lookup:
 
     def newest_attempt(self, session_uid: str, key: str) -> int:
         """The number of the newest start under `key`, 0 where there is none."""
-        prepared = statements.newest_attempt()
+        prepared = statements.newest_attempt(self._connection.dialect.name)
         found = self._connection.exec_driver_sql(prepared.sql, prepared.row(session_uid, key)).scalar()
         return found or 0
 
@@ -121,22 +119,28 @@ class Lookup:
         return self._connection.execute(middle).scalar(), self._connection.execute(slow).scalar()
 
 
-Run = Callable[[Connection, Prepared, Sequence[Row], Applied], int]
+Statement = Callable[[str], Prepared]
+"""One of `statements`, to be had in the words of a dialect."""
+Run = Callable[[Connection, Statement, Sequence[Row], Applied], int]
 
 
-def _run_together(connection: Connection, prepared: Prepared, rows: Sequence[Row], _: Applied) -> int:
+def _run_together(connection: Connection, statement: Statement, rows: Sequence[Row], _: Applied) -> int:
     if not rows:
         return 0
+    prepared = statement(connection.dialect.name)
     return connection.exec_driver_sql(prepared.sql, prepared.rows(rows)).rowcount
 
 
-def _run_singly(connection: Connection, prepared: Prepared, rows: Sequence[Row], applied: Applied) -> int:
+def _run_singly(connection: Connection, statement: Statement, rows: Sequence[Row], applied: Applied) -> int:
+    prepared = statement(connection.dialect.name)
     changed = 0
     for row in rows:
         savepoint = connection.begin_nested()
         try:
             changed += connection.exec_driver_sql(prepared.sql, prepared.row(*row)).rowcount
-        except DATA_FAULTS as error:
+        except ROW_FAULTS as error:
+            if not is_of_row(error):
+                raise
             savepoint.rollback()
             applied.refused.append(f"{getattr(error, 'orig', None) or error}")
         else:
@@ -146,8 +150,8 @@ def _run_singly(connection: Connection, prepared: Prepared, rows: Sequence[Row],
 
 def _write_processes(connection: Connection, batch: Batch, ids: Ids, run: Run, applied: Applied) -> None:
     known, fresh = _split(connection, processes, batch.processes, ids.processes)
-    run(connection, statements.update_process(), [(*_process_changing(row), row.uid) for row in known], applied)
-    run(connection, statements.upsert_process(), [_process_values(row) for row in fresh], applied)
+    run(connection, statements.update_process, [(*_process_changing(row), row.uid) for row in known], applied)
+    run(connection, statements.upsert_process, [_process_values(row) for row in fresh], applied)
     find_ids(connection, processes, [row.uid for row in fresh], ids.processes)
 
 
@@ -155,11 +159,11 @@ def _write_sessions(connection: Connection, rows: list[SessionRow], ids: Ids, ru
     known, fresh = _split(connection, sessions, rows, ids.sessions)
     mine = [(row, ids.processes[row.process_uid]) for row in known if row.process_uid in ids.processes]
     changed = [(*_session_owned(row), owner, row.uid, owner) for row, owner in mine]
-    run(connection, statements.update_session(), changed, applied)
+    run(connection, statements.update_session, changed, applied)
     own = [(*_session_values(row), ids.processes[row.process_uid]) for row in fresh if row.process_uid in ids.processes]
     others = [(*_session_values(row), None) for row in fresh if row.process_uid not in ids.processes]
-    run(connection, statements.upsert_session(), own, applied)
-    run(connection, statements.insert_session(), others, applied)
+    run(connection, statements.upsert_session, own, applied)
+    run(connection, statements.insert_session, others, applied)
     find_ids(connection, sessions, [row.uid for row in fresh], ids.sessions)
 
 
@@ -203,7 +207,7 @@ def _update_tasks(
     if not rows:
         return
     values = [(*_task_changing(row), number, ids.processes[row.process_uid], row.rev) for number, row in rows]
-    if run(connection, statements.update_task(), values, applied) == len(rows):
+    if run(connection, statements.update_task, values, applied) == len(rows):
         return
     owners: dict[int, int | None] = {}
     for chunk in chunks([number for number, _ in rows]):
@@ -230,7 +234,7 @@ def _insert_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, run: Ru
             )
             for row in writable
         ]
-        run(connection, statements.upsert_task(), values, applied)
+        run(connection, statements.upsert_task, values, applied)
         _find_tasks(connection, writable, ids, applied)
 
 
@@ -283,7 +287,9 @@ def _write_events(connection: Connection, rows: list[EventRow], ids: Ids, run: R
         for row in rows
         if row.session_uid in ids.sessions and (row.task is None or row.task in ids.tasks)
     ]
-    run(connection, statements.insert_event(), values, applied)
+    if values:
+        spelling.of(connection.dialect.name).in_order(connection)
+    run(connection, statements.insert_event, values, applied)
 
 
 def _write_metadata(connection: Connection, rows: list[MetaRow], ids: Ids, run: Run, applied: Applied) -> None:
@@ -292,7 +298,7 @@ def _write_metadata(connection: Connection, rows: list[MetaRow], ids: Ids, run: 
         for row in rows
         if row.session_uid in ids.sessions and (row.task is None or row.task in ids.tasks)
     ]
-    run(connection, statements.upsert_metadata(), values, applied)
+    run(connection, statements.upsert_metadata, values, applied)
 
 
 def chunks(keys: list[Any]) -> Iterator[list[Any]]:

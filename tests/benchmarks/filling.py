@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 from progstore import owner
 from progstore.store import schema
-from progstore.store.engine import locate, writer_engine
+from progstore.store.engine import locate
 from progstore.store.tables import meta, processes, sessions, tasks
 
 PER_SESSION = 10
@@ -39,8 +39,8 @@ def fill(path: str, count: int, *, seed: int = 7) -> None:
     Statuses are 93 % complete, 5 % error and 2 % cancelled; each task has a curve, some have metadata.
     """
     location = locate(path)
-    schema.create_file(location)
-    engine = writer_engine(location, busy_ms=5000)
+    location.make()
+    engine = location.writer_engine(patience=5)
     with engine.connect() as connection:
         schema.prepare(connection, location)
         connection.rollback()

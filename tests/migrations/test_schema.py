@@ -21,7 +21,8 @@ from sqlalchemy import Connection, inspect
 
 import progstore_migrations
 from progstore.store import schema
-from progstore.store.engine import Location, locate, writer_engine
+from progstore.store.backend import Location
+from progstore.store.engine import locate
 from progstore.store.tables import metadata
 from progstore_migrations import config, migrate
 
@@ -31,8 +32,8 @@ INI = os.path.join(progstore_migrations.FOLDER, "alembic.ini")
 @contextmanager
 def writing(location: Location) -> Iterator[Connection]:
     """A writing connection to an existing or empty file."""
-    schema.create_file(location)
-    engine = writer_engine(location)
+    location.make()
+    engine = location.writer_engine()
     try:
         with engine.connect() as connection:
             yield connection
@@ -92,7 +93,7 @@ def test_both_say_the_same_of_themselves(tmp_path: Path) -> None:
     found = []
     for location in (created(tmp_path / "fresh.db"), migrated(tmp_path / "old.db")):
         with writing(location) as connection:
-            found.append(schema.versions(connection))
+            found.append(schema.versions(connection, location))
     assert found[0] == found[1]
     assert found[0].revision == schema.HEAD
 

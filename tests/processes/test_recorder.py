@@ -14,7 +14,7 @@ import progstore
 from progstore.live.outbox import Outbox
 from progstore.live.recorder import recorder
 from progstore.live.state import SessionState, TaskState
-from progstore.store.lockfile import LockFile, owner_byte
+from progstore.store.sqlite.lockfile import LockFile, owner_byte
 
 Ask = Callable[..., list[Any]]
 Program = Callable[..., Any]

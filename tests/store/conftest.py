@@ -17,8 +17,8 @@ from sqlalchemy import insert, update
 
 from progstore import owner, proc
 from progstore.store import schema
-from progstore.store.engine import locate, writer_engine
-from progstore.store.lockfile import LockFile, owner_byte
+from progstore.store.engine import locate
+from progstore.store.sqlite.lockfile import LockFile, owner_byte
 from progstore.store.store import Store
 from progstore.store.tables import events, meta, processes, sessions, tasks
 
@@ -33,8 +33,8 @@ class Filled:
 
     def __init__(self, path: Path) -> None:
         self.location = locate(str(path))
-        schema.create_file(self.location)
-        self._engine = writer_engine(self.location, busy_ms=5000)
+        self.location.make()
+        self._engine = self.location.writer_engine(patience=5)
         self._connection = self._engine.connect()
         schema.prepare(self._connection, self.location)
         self._connection.rollback()

@@ -14,7 +14,6 @@ from sqlalchemy import event
 
 from progstore import BadFilter, Filter, Page, Status
 from progstore.store import filters, queries
-from progstore.store.engine import reader_engine
 from progstore.store.filters import Cursor, read_cursor
 from progstore.store.store import Store
 from tests.store.conftest import Filled
@@ -316,7 +315,7 @@ def test_what_belongs_to_a_page_is_found_by_its_keys(filled: Filled) -> None:
 
 def plans_of(filled: Filled, ask: Callable[[Any], object]) -> str:
     """SQLite's plans for every statement that `ask` runs, a line a step."""
-    engine = reader_engine(filled.location)
+    engine = filled.location.reader_engine()
     ran: list[tuple[str, Any]] = []
     with engine.connect() as connection:
 

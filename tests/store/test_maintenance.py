@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from progstore import StoreDamaged, StoreError, StoreNotFound, StoreTooNew
-from progstore.store import maintenance, schema
-from progstore.store.maintenance import recover
+from progstore.store import schema
+from progstore.store.sqlite import upkeep
+from progstore.store.sqlite.salvage import recover
 from progstore.store.store import Store
 from tests.store.conftest import Filled
 
@@ -252,4 +253,4 @@ def test_a_newer_store_is_recovered_by_a_newer_progstore(filled: Filled, tmp_pat
 
 def test_the_unsafe_sqlite_is_the_one_that_was_measured() -> None:
     """3.51.3 is the first with the fix."""
-    assert maintenance.SAFE_SQLITE == (3, 51, 3)
+    assert upkeep.SAFE == (3, 51, 3)

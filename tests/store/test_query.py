@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from progstore import BadQuery, QueryResult
-from progstore.store import readonly
+from progstore.store import questions
 from progstore.store.store import Store
 from tests.store.conftest import Filled
 
@@ -143,7 +143,7 @@ def test_an_answer_has_so_many_rows_and_says_that_there_were_more(filled: Filled
 
 def test_an_answer_has_so_many_characters(filled: Filled, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few rows can be large, too; the first is always there."""
-    monkeypatch.setattr(readonly, "LARGEST_RESULT", 1000)
+    monkeypatch.setattr(questions, "LARGEST_RESULT", 1000)
     answer = store.query("SELECT printf('%.600c', 'x') FROM (" + COUNTING.format(end=" LIMIT 9") + ")")
     assert (len(answer.rows), answer.truncated) == (1, True)
 

@@ -14,10 +14,9 @@ from sqlalchemy import Connection, insert
 
 from progstore import BadValue, NotFound, PruneReport, Status, StillRunning, StoreBusy, StoreNotFound
 from progstore.store import removal, tables
-from progstore.store.cleaner import Cleaner
 from progstore.store.engine import locate
-from progstore.store.lockfile import MAINTENANCE, LockFile
 from progstore.store.reader import Reader
+from progstore.store.sqlite.lockfile import MAINTENANCE, LockFile
 from progstore.store.store import Store
 from tests.store.conftest import Filled
 
@@ -274,7 +273,7 @@ def test_what_came_to_life_since_it_was_chosen_stays(filled: Filled) -> None:
     filled.meta(session, taken, a=1)
     closed = filled.session(status=None, process_id=dead)
     filled.change(tables.tasks, taken, process_id=filled.process())
-    with Cleaner(filled.location) as cleaner:
+    with filled.location.cleaner() as cleaner:
         reader = Reader(filled.location)
         assert removal.remove(cleaner, reader, [session, closed], []) == (1, 0, 0)
         assert removal.remove(cleaner, reader, [], [taken, ended]) == (0, 1, 1)
@@ -381,7 +380,7 @@ def test_a_busy_store_is_waited_for(filled: Filled) -> None:
     def put(connection: Connection) -> None:
         connection.execute(insert(tables.store_info).values(key="a", value="b"))
 
-    with Cleaner(locate(filled.location.path)) as cleaner:
+    with locate(filled.location.path).cleaner() as cleaner:
         holder.start()
         held.wait()
         cleaner.transact(put)

@@ -11,7 +11,7 @@ import pytest
 import progstore
 from progstore.store import tables
 from progstore.store.store import Store
-from progstore.store.views import DOCUMENTED, VIEWS
+from progstore.store.views import NAMES, documented
 from tests.store.conftest import Filled
 
 
@@ -33,14 +33,14 @@ def test_a_shell_sees_what_runs_with_no_program_of_ours(store_path: Path) -> Non
     assert done.stdout == 'Ingest|45.5|91.0|200.0|file|{"model":"x"}\n'
 
 
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_column_is_documented_in_the_file_itself(filled: Filled, store: Store, name: str) -> None:
     """`.schema v_tasks` explains itself, and names the columns that are there."""
     found = store.query(f"SELECT * FROM {name}")
-    assert found.columns == tuple(column.name for column in DOCUMENTED[name].columns)
+    assert found.columns == tuple(column.name for column in documented()[name].columns)
     ((sql,),) = store.query("SELECT sql FROM sqlite_master WHERE name = ?", [name]).rows
-    assert DOCUMENTED[name].purpose in sql
-    for column in DOCUMENTED[name].columns:
+    assert documented()[name].purpose in sql
+    for column in documented()[name].columns:
         assert f"AS {column.name}" in sql
         assert f"-- {column.meaning}" in sql
 

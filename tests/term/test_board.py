@@ -87,7 +87,7 @@ def test_what_cannot_be_shown_is_told_and_the_board_goes_on(run_program: Callabl
     run_program("import os, progstore\ntask = progstore.track(name='A')\nprogstore.flush(30)\nos._exit(0)")
     with progstore.open_store() as store:
         told = threading.Event()
-        with closing(sqlite3.connect(store.path)) as other, Reading(store, "", 0.05, told.set) as reading:
+        with closing(sqlite3.connect(store.name)) as other, Reading(store, "", 0.05, told.set) as reading:
             assert told.wait(10)
             for done, trouble in (("abc", "the store holds what cannot be shown (TypeError: "), (3, "")):
                 told.clear()

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 import progstore
-from progstore.store.lockfile import MAINTENANCE, LockFile
+from progstore.store.sqlite.lockfile import MAINTENANCE, LockFile
 from progstore_web import Access
 from progstore_web.wording import utc
 from tests.store.conftest import Filled

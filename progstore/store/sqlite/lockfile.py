@@ -13,7 +13,12 @@ import struct
 import sys
 import threading
 import weakref
-from typing import Final
+from collections.abc import Collection
+from typing import ClassVar, Final
+
+from sqlalchemy import Connection
+
+from progstore.store.backend import OwnerLocks
 
 CHECKPOINT: Final = 0
 MAINTENANCE: Final = 1
@@ -77,6 +82,32 @@ class LockFile:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+class FileLocks(OwnerLocks):
+    """The bytes that owners hold, as a reader sees them; the file is opened at the first look."""
+
+    are_certain: ClassVar[bool] = True
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: LockFile | None = None
+
+    def held(self, connection: Connection, process_ids: Collection[int]) -> Collection[int] | None:  # noqa: ARG002
+        """Asked of the kernel, not of the store."""
+        try:
+            if self._file is None:
+                self._file = LockFile(self._path, create=False)
+            return {number for number in process_ids if self._file.is_locked(owner_byte(number))}
+        except OSError:
+            self.close()  # the next look tries again
+            return None
+
+    def close(self) -> None:
+        """Close the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 def owner_byte(process_id: int) -> int:

@@ -1,17 +1,22 @@
-"""Anybody's SQL question: one statement that can only read, for so long, with so many rows."""
+"""Anybody's SQL question to an SQLite file: SQLite itself refuses what does not read, or takes too long."""
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from progstore.errors import BadQuery
-from progstore.store.reader import Reader
+from progstore.store.questions import collect
+from progstore.store.sqlite.engines import open_read_only
 from progstore.values import QueryResult
+
+if TYPE_CHECKING:
+    from progstore.store.reader import Reader
+    from progstore.store.sqlite.location import SqliteLocation
 
 LARGEST_CELL: Final = 90_000
 """Characters or bytes of one value in a question of one second; a longer one is an error of SQLite's.
@@ -20,11 +25,6 @@ Nothing interrupts a function such as `instr`, whose time grows with the square 
 """
 LARGEST_SIGNS: Final = 100
 """Characters that `trim` may be told to take away, for the same reason."""
-LARGEST_RESULT: Final = 100_000_000
-"""Characters of all values together; what comes after is left out."""
-BLOB_SHOWN: Final = 1000
-"""Bytes of a blob that are shown."""
-MOST_ROWS: Final = 1_000_000
 _STEPS: Final = 100
 """SQLite's own steps between two looks at the clock."""
 
@@ -42,18 +42,16 @@ _LIMITS: Final = {
 
 
 def ask(
-    reader: Reader, sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, limit: int, seconds: float
+    location: SqliteLocation,
+    reader: Reader,
+    sql: str,
+    params: Sequence[Any] | Mapping[str, Any],
+    *,
+    limit: int,
+    seconds: float,
 ) -> QueryResult:
-    """The answer to one read-only statement.
-
-    Blobs come as X'…' text, numbers that JSON has no word for as text. Raises BadQuery with SQLite's own message, and
-    what `Reader.connection` raises.
-    """
-    if not 1 <= limit <= MOST_ROWS:
-        raise BadQuery(f"limit is a number of rows from 1 to {MOST_ROWS:,}, got {limit!r}")
-    if not 0 < seconds <= 3600:
-        raise BadQuery(f"seconds is from above 0 to 3600, got {seconds!r}")
-    with reader.raw() as raw:
+    """The answer to one read-only statement. Raises BadQuery with SQLite's own message."""
+    with reader.alone(lambda: closing(open_read_only(location))) as raw:
         question = _Question(raw, seconds)
         try:
             return question.answer(sql, params, limit)
@@ -85,16 +83,7 @@ class _Question:
         cursor = self._raw.execute(sql, params)
         if cursor.description is None:
             raise BadQuery("this statement has no answer; begin with SELECT, for example `select * from v_running`")
-        rows: list[tuple[Any, ...]] = []
-        size, truncated = 0, False
-        for row in cursor:
-            shown = tuple(_shown(value) for value in row)
-            size += sum(len(value) for value in shown if isinstance(value, str))
-            if len(rows) == limit or (rows and size > LARGEST_RESULT):
-                truncated = True
-                break
-            rows.append(shown)
-        return QueryResult(tuple(column[0] for column in cursor.description), tuple(rows), truncated)
+        return collect((column[0] for column in cursor.description), cursor, limit)
 
     def bad(self, error: Exception) -> BadQuery:
         """The error in SQLite's words, with what to do about it."""
@@ -131,15 +120,6 @@ def _trimmed(strip: Callable[[str, str], str], text: Any, signs: Any) -> str | N
     if len(signs) > LARGEST_SIGNS:
         raise ValueError(f"trim takes at most {LARGEST_SIGNS} characters away")
     return strip(text, signs) if signs else text
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, bytes):
-        rest = f"… [cut, {len(value):,} bytes]" if len(value) > BLOB_SHOWN else ""
-        return f"X'{value[:BLOB_SHOWN].hex().upper()}'{rest}"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
 
 
 _NAMES: Final = {

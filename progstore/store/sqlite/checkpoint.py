@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from progstore.store.engine import WRITER_BUSY_MS, Location
-from progstore.store.lockfile import CHECKPOINT, LockFile
+from progstore.store.sqlite.engines import WRITER_BUSY_MS
+from progstore.store.sqlite.lockfile import CHECKPOINT, LockFile
+
+if TYPE_CHECKING:
+    from progstore.store.sqlite.location import SqliteLocation
 
 PASSIVE_AT: Final = 4 * 2**20
 """Bytes of write-ahead log from which it is moved while others go on."""
@@ -23,7 +26,7 @@ WARN_AT: Final = 256 * 2**20
 """Bytes from which a reader that never ends must be holding it."""
 
 
-def checkpoint_if_due(raw: sqlite3.Connection, location: Location, lock: LockFile) -> int:
+def checkpoint_if_due(raw: sqlite3.Connection, location: SqliteLocation, lock: LockFile) -> int:
     """Checkpoint where the log is large and nobody else is at it; returns the log's size in bytes as it was found.
 
     Raises sqlite3.Error where the commit before it or the checkpoint fails.
@@ -56,7 +59,7 @@ def checkpoint(raw: sqlite3.Connection, lock: LockFile, *, truncate: bool) -> bo
     return True
 
 
-def wal_size(location: Location) -> int:
+def wal_size(location: SqliteLocation) -> int:
     """Bytes of the write-ahead log; 0 where there is none."""
     try:
         return os.stat(location.wal).st_size

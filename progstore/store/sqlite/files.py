@@ -1,0 +1,60 @@
+"""What is seen of an SQLite file from outside its tables: the disk it is on, its pages."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "lustre", "gpfs", "beegfs", "glusterfs", "fuse.sshfs"}
+)
+
+
+class Pages(NamedTuple):
+    """The file as SQLite divides it; `size` is the bytes of one page."""
+
+    number: int
+    free: int
+    size: int
+
+    @classmethod
+    def of(cls, raw: sqlite3.Connection) -> Pages:
+        """As they are now."""
+        return cls(*(raw.execute(f"PRAGMA {name}").fetchone()[0] for name in _PRAGMAS))
+
+    @property
+    def used(self) -> int:
+        """Bytes that hold something."""
+        return (self.number - self.free) * self.size
+
+
+_PRAGMAS = ("page_count", "freelist_count", "page_size")
+
+
+def network_file_system(path: str, mounts: str = "/proc/self/mountinfo") -> str | None:
+    """The type of the network file system that `path` is on, or None where it is local or cannot be told."""
+    try:
+        lines = Path(mounts).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    target = os.path.realpath(path)
+    longest, kind = "", ""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        mount = before.split()[4].encode().decode("unicode_escape") if len(before.split()) > 4 else ""
+        inside = target == mount or target.startswith(mount.rstrip("/") + "/")
+        # A later line of the same mount point hides the earlier one.
+        if inside and len(mount) >= len(longest):
+            longest, kind = mount, after.split()[0]
+    return kind if kind in NETWORK_FILE_SYSTEMS else None
+
+
+def inode(path: str) -> tuple[int, int] | None:
+    """Device and inode; opening the file would drop SQLite's locks, stat does not."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
