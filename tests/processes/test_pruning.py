@@ -60,7 +60,7 @@ class Scale(NamedTuple):
     kills: int
 
 
-QUICK, LONG = Scale(4_000, 2, 3), Scale(1_000_000, 8, 12)
+QUICK, LONG = Scale(3_000, 2, 2), Scale(1_000_000, 8, 12)
 KEPT_PART = 0.1
 """The part of the sessions that the rule spares."""
 LONGEST_WAIT = 0.05
