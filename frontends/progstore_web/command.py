@@ -51,6 +51,12 @@ Ctrl-C ends it.
     metavar="TOKEN",
     help="Let who knows it read, but not delete. [env: PROGSTORE_VIEW_TOKEN]",
 )
+@click.option(
+    "--push-token",
+    envvar="PROGSTORE_PUSH_TOKEN",
+    metavar="TOKEN",
+    help="Let who knows it send progress, and nothing else. [env: PROGSTORE_PUSH_TOKEN]",
+)
 @click.option("--no-auth", is_flag=True, help="Listen on other addresses without a token.")
 @click.option("--allow-host", "names", multiple=True, metavar="NAME", help="A further name of this server.")
 @click.option(
@@ -74,6 +80,7 @@ def ui(
     port: int,
     token: str | None,
     view_token: str | None,
+    push_token: str | None,
     *,
     no_auth: bool,
     names: tuple[str, ...],
@@ -85,7 +92,8 @@ def ui(
 ) -> None:
     """Serve the pages."""
     tokens, view_tokens = _tokens("--token", token), _tokens("--view-token", view_token)
-    _check(host, tokens, view_tokens, no_auth=no_auth)
+    push_tokens = _tokens("--push-token", push_token)
+    _check(host, tokens, {"--view-token": view_tokens, "--push-token": push_tokens}, no_auth=no_auth)
     for origin in origins:
         if origin != "*" and not ORIGIN.fullmatch(origin):
             raise click.UsageError(f"--allow-origin is a site as in https://shop.example, or *; got {origin}")
@@ -94,6 +102,7 @@ def ui(
     access = Access(
         tokens=tokens,
         view_tokens=view_tokens,
+        push_tokens=push_tokens,
         origins=frozenset(origins),
         hosts=own_names(host) | {host_name(name) for name in names},
         any_address=is_wildcard(host),
@@ -117,10 +126,14 @@ def _tokens(option: str, given: str | None) -> tuple[str, ...]:
     return found
 
 
-def _check(host: str, tokens: tuple[str, ...], view_tokens: tuple[str, ...], *, no_auth: bool) -> None:
-    """Nobody opens the pages to others, or closes them to himself, without having said so."""
-    if view_tokens and not tokens:
-        raise click.UsageError("--view-token lets one read; give a --token too, of who may delete")
+def _check(host: str, tokens: tuple[str, ...], others: dict[str, tuple[str, ...]], *, no_auth: bool) -> None:
+    """Nobody opens the pages to others, or closes them to himself, without having said so. `others` are the tokens
+    that let one do less, by option.
+    """
+    for option, given in others.items():
+        if given and not tokens:
+            lets = "read" if option == "--view-token" else "send progress"
+            raise click.UsageError(f"{option} lets one {lets}; give a --token too, of who may delete")
     if tokens and no_auth:
         raise click.UsageError(
             "--no-auth lets everybody read, and a token does not: leave one out (or unset PROGSTORE_TOKEN)"

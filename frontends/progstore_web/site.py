@@ -70,7 +70,7 @@ class Site:
         """The same of what the reader follows: rendered once for all who look."""
         root = root_of(request)
         role = self.role(request)
-        tag = f"{snapshot.revision}-{self.assets_version}-{role}"
+        tag = f"{snapshot.revision}-{self.assets_version}-{role.value}"
         if is_known(request, tag):
             return unchanged(tag)
         body = await snapshot.form(
@@ -80,9 +80,14 @@ class Site:
         return changed(body, tag, HTML)
 
     def check_reader(self, request: AnyRequest) -> None:
-        """Raises NotAuthorizedException where a token is needed and none that we know is given."""
-        if self.role(request) is Role.NOBODY:
+        """Raises NotAuthorizedException where a token is needed and none that we know is given, and
+        PermissionDeniedException where it is one that does not read.
+        """
+        role = self.role(request)
+        if role is Role.NOBODY:
             raise NotAuthorizedException("a token is needed: send the header `Authorization: Bearer …`")
+        if not role.may_read:
+            raise PermissionDeniedException("a push token only sends progress; this needs a view token or the admin's")
 
     def check_writer(self, request: AnyRequest, key: str = "") -> None:
         """Let only the admin change anything, and a browser only by a form of ours that carries its `key`.
