@@ -24,6 +24,7 @@ from progstore_web.reader import Reader
 from progstore_web.rendering import Templates
 from progstore_web.site import Site, is_for_programs
 from progstore_web.streams import Streams
+from progstore_web.wire.routes import WireProtocol
 
 PAGES = (compare, delete, history, names, now, sql, store, task, timeline)
 """Each has `routes(site)`; what they answer needs a sign-in where there are tokens."""
@@ -66,12 +67,15 @@ def create_app(store: Store, *, root_path: str = "", auth: Access | None = None)
     async def need_token(request: AnyRequest) -> None:
         site.check_reader(request)
 
+    wire = WireProtocol(site)
+
     def end() -> None:
         site.streams.close()
+        wire.close()
         reader.close()
 
     inside = Litestar(
-        route_handlers=[*_guarded_pages(site), embed.router(site), *_api(site, need_token), assets.route()],
+        route_handlers=[*_guarded_pages(site), embed.router(site), *_api(site, need_token), *wire.routes(), assets.route()],
         exception_handlers={Exception: failed},
         on_shutdown=[end],
         logging_config=None,  # a handler on the root logger would be the host's business

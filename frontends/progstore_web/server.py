@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
 from progstore import Store
 from progstore_web.access import Access
 from progstore_web.app import create_app
+from progstore_web.problems import BODY_LIMIT
 
 PATIENCE = 1
 """Seconds that an answer which is under way may take when the server ends."""
@@ -34,6 +37,13 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
+def _web_socket(*args: Any, **options: Any) -> asyncio.Protocol:
+    """What speaks web sockets; loading it takes a twentieth of the start, and few servers ever need it."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(*args, **options)
+
+
 def serve(listener: socket.socket, store: Store, access: Access, *, root_path: str, ready: Callable[[], None]) -> None:
     """Serve on `listener`; `ready` is called once pages are answered.
 
@@ -43,7 +53,9 @@ def serve(listener: socket.socket, store: Store, access: Access, *, root_path: s
     config = uvicorn.Config(
         app,
         log_level="warning",
-        ws="none",  # no page speaks it, and looking for the library takes a twentieth of the start
+        ws=_web_socket,  # type: ignore[arg-type]  # it is only ever called
+        ws_max_size=BODY_LIMIT,
+        ws_per_message_deflate=False,  # what is sent to many watchers would be packed for each of them
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=PATIENCE,

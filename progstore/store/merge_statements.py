@@ -23,7 +23,8 @@ EVENT = ("at", "kind", "message", "data")
 
 _PROCESS_CHANGES = (*PROCESS_CHANGING, "beats", "lost_at")
 _SESSION_CHANGES = ("kind", "parent_uid", "started_at", *SESSION_CHANGING, "process_id")
-_TASK_CHANGES = (*TASK_CHANGING, "process_id")
+# A recorder never changes a unit; a client of another protocol may only say it later.
+_TASK_CHANGES = (*TASK_CHANGING, "unit", "process_id")
 _INSERTS: Mapping[str, Callable[[Any], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -115,7 +116,7 @@ def update_task() -> Any:
 @cache
 def insert_task(dialect: str) -> Any:
     """A task that is new here."""
-    statement = _insert(dialect, tasks, (*TASK_FIXED, *_TASK_CHANGES, "session_id", "parent_id"))
+    statement = _insert(dialect, tasks, (*TASK, "process_id", "session_id", "parent_id"))
     new = statement.excluded
     changes = {name: new[name] for name in _TASK_CHANGES}
     return statement.on_conflict_do_update(

@@ -56,6 +56,8 @@ class Store:
     """What the store is called in messages: the path of its file, or its server and database."""
     notice: str
     """A word for the user about the choice of the place, or empty."""
+    stale_after: float
+    """Seconds after which running work that has not moved is concluded to be stale; 0 is never."""
 
     def __init__(self, url: str | None = None, *, stale_after: float = 0.0) -> None:
         if not 0 <= stale_after < math.inf:
@@ -64,6 +66,7 @@ class Store:
         self.url = location.url
         self.name = location.name
         self.notice = location.notice
+        self.stale_after = stale_after
         self._location = location
         self._reader = Reader(location)
         self._watch = Watch(location, stale_after)
