@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from progstore.adapters import aio
     from progstore.adapters.callables import tracked
     from progstore.adapters.futures import as_completed, map  # noqa: A004  # as executors call it
+    from progstore.ages import parse_age
     from progstore.config import configure
     from progstore.errors import (
         BadFilter,
@@ -90,6 +91,7 @@ _HOMES = {
     "flush": "live.recorder",
     "map": "adapters.futures",
     "open_store": "store.store",
+    "parse_age": "ages",
     "parse_filter": "grammar",
     "session": "live.session",
     "track": "live.tracking",
@@ -142,6 +144,7 @@ __all__ = [
     "flush",
     "map",
     "open_store",
+    "parse_age",
     "parse_filter",
     "patch",
     "session",

@@ -75,7 +75,13 @@ def create_app(store: Store, *, root_path: str = "", auth: Access | None = None)
         reader.close()
 
     inside = Litestar(
-        route_handlers=[*_guarded_pages(site), embed.router(site), *_api(site, need_token), *wire.routes(), assets.route()],
+        route_handlers=[
+            *_guarded_pages(site),
+            embed.router(site),
+            *_api(site, need_token),
+            *wire.routes(),
+            assets.route(),
+        ],
         exception_handlers={Exception: failed},
         on_shutdown=[end],
         logging_config=None,  # a handler on the root logger would be the host's business

@@ -24,8 +24,8 @@ Examples:
   progstore ui --store /srv/jobs.db --no-open   another store, only the address
   PROGSTORE_TOKEN=… progstore ui --host 0.0.0.0 for others, who need the token
 
-Looking changes nothing in the store; only a clean-up that you confirm does. The same as JSON is under /api/v1, for
-example /api/v1/sessions?status=error.
+Looking changes nothing in the store; only a clean-up that you confirm does, and --retention. The same as JSON is under
+/api/v1, for example /api/v1/sessions?status=error. Progressista's clients may post to /progress.
 Ctrl-C ends it.
 """
 
@@ -70,6 +70,14 @@ Ctrl-C ends it.
     metavar="SECONDS",
     help="Call running work stale that has not moved for so long.",
 )
+@click.option(
+    "--retention",
+    default="0",
+    show_default="keep all",
+    metavar="AGE",
+    callback=lambda _context, _option, given: 0.0 if given == "0" else progstore.parse_age(given),
+    help="Remove what ended longer ago, as in 7d or 26h; what runs is kept.",
+)
 @click.option("--root-path", default="", metavar="PATH", help="Where a proxy shows the pages, as in /jobs.")
 @click.option("--no-open", is_flag=True, help="Open no browser.")
 @click.option(
@@ -86,6 +94,7 @@ def ui(
     names: tuple[str, ...],
     origins: tuple[str, ...],
     stale_after: float,
+    retention: float,
     root_path: str,
     no_open: bool,
     url: str | None,
@@ -114,7 +123,14 @@ def ui(
         with progstore.open_store(url, stale_after=stale_after) as store, listen(host, port) as listener:
             where = _where(host, port, listener.getsockname()[1], root_path)
             opens = not no_open and has_display()
-            serve(listener, store, access, root_path=root_path, ready=lambda: _say(where, opens=opens))
+            serve(
+                listener,
+                store,
+                access,
+                root_path=root_path,
+                retention=retention,
+                ready=lambda: _say(where, opens=opens),
+            )
     except KeyboardInterrupt:
         click.echo()  # Ctrl-C is how one ends a server, and no failure
 

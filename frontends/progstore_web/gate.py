@@ -18,6 +18,8 @@ Unchanged = Callable[[str, Mapping[bytes, bytes]], list[tuple[bytes, bytes]] | N
 
 ROOT = "progstore_root_path"
 """The scope's key for the path under which the pages stand, without a slash at its end."""
+SENT = "progstore_path"
+"""The scope's key for the path below it as it was sent; on the way to a handler slashes are left out."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -117,7 +119,7 @@ class Gate:
             if start and (path == start or path.startswith(start + "/")):
                 path = path[len(start) :] or "/"
                 break
-        inside = {**scope, "path": path, "root_path": "", ROOT: root}
+        inside = {**scope, "path": path, "root_path": "", ROOT: root, SENT: path}
         if scope.get("method") == "HEAD":
             inside["method"] = "GET"
         return inside

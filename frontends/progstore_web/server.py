@@ -14,6 +14,7 @@ from progstore import Store
 from progstore_web.access import Access
 from progstore_web.app import create_app
 from progstore_web.problems import BODY_LIMIT
+from progstore_web.retention import Retention
 
 PATIENCE = 1
 """Seconds that an answer which is under way may take when the server ends."""
@@ -44,8 +45,17 @@ def _web_socket(*args: Any, **options: Any) -> asyncio.Protocol:
     return WebSocketsSansIOProtocol(*args, **options)
 
 
-def serve(listener: socket.socket, store: Store, access: Access, *, root_path: str, ready: Callable[[], None]) -> None:
-    """Serve on `listener`; `ready` is called once pages are answered.
+def serve(
+    listener: socket.socket,
+    store: Store,
+    access: Access,
+    *,
+    root_path: str,
+    retention: float,
+    ready: Callable[[], None],
+) -> None:
+    """Serve on `listener`; `ready` is called once pages are answered. What ended more than `retention` seconds ago is
+    removed meanwhile; 0 keeps it.
 
     Raises KeyboardInterrupt when Ctrl-C ended it.
     """
@@ -60,4 +70,5 @@ def serve(listener: socket.socket, store: Store, access: Access, *, root_path: s
         server_header=False,
         timeout_graceful_shutdown=PATIENCE,
     )
-    _Server(config, ready, app.end_streams).run(sockets=[listener])
+    with Retention(store, retention):
+        _Server(config, ready, app.end_streams).run(sockets=[listener])

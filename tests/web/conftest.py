@@ -67,7 +67,13 @@ class Serve(Protocol):
     """Serves a store and gives a client of the server; with no `path` this test's store."""
 
     def __call__(
-        self, *, access: Access | None = None, root_path: str = "", mounted_at: str = "", path: Path | None = None
+        self,
+        *,
+        access: Access | None = None,
+        root_path: str = "",
+        mounted_at: str = "",
+        path: Path | None = None,
+        stale_after: float = 0.0,
     ) -> httpx.Client:
         """The client; its base URL is the server."""
 
@@ -78,9 +84,14 @@ def serve(store_path: Path) -> Iterator[Serve]:
     ends: list[Callable[[], None]] = []
 
     def start(
-        *, access: Access | None = None, root_path: str = "", mounted_at: str = "", path: Path | None = None
+        *,
+        access: Access | None = None,
+        root_path: str = "",
+        mounted_at: str = "",
+        path: Path | None = None,
+        stale_after: float = 0.0,
     ) -> httpx.Client:
-        store = progstore.open_store(str(path or store_path))
+        store = progstore.open_store(str(path or store_path), stale_after=stale_after)
         app: Any = create_app(store, root_path=root_path, auth=access)
         listener = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(

@@ -120,8 +120,8 @@ class Board:
     """The first page, of the live sessions and of the newest. `has_older` says that there are more in the history.
 
     `recovered` are those that were received from elsewhere before this server began, and from which nothing was
-    received since. `trouble` is why the store cannot be read, or empty; `missing` says that there is no store yet, which is no
-    fault.
+    received since. `trouble` is why the store cannot be read, or empty; `missing` says that there is no store yet,
+    which is no fault.
     """
 
     active: Lane = Lane()

@@ -37,7 +37,8 @@ class Intake:
         with self._changed:
             if len(self._waiting) >= MOST_WAITING or self._ended:
                 raise ServiceUnavailableException(
-                    f"{MOST_WAITING:,} posts wait for the store; try again in a second", headers={"retry-after": RETRY_AFTER}
+                    f"{MOST_WAITING:,} posts wait for the store; try again in a second",
+                    headers={"retry-after": RETRY_AFTER},
                 )
             self._waiting.append((arrived, answer))
             if self._thread is None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from progstore import Status, Store, StoreNotFound
 from progstore_web.wire.posts import CLOSE, ERROR
-from progstore_web.wire.rows import session_uid
+from progstore_web.wire.rows import process_uid
 from progstore_web.wire.state import Curve, State
 
 MOST_STATES: Final = 10_000
@@ -18,12 +18,15 @@ MOST_STATES: Final = 10_000
 AT_ONCE: Final = 500
 """Tasks that are read in one question."""
 
+# What stands for a task's process outlives the task, and its beats must go on from where they were.
 _STORED = """
-SELECT s.name, s.started_at AS began, s.rev AS session_rev, p.host, p.beats, t.key, t.attempt, t.status, t.done,
+SELECT p.uid, p.host, p.beats, s.name, s.started_at AS began, s.rev AS session_rev, t.attempt, t.status, t.done,
     t.total, t.unit, t.message, t.error, t.rev, t.started_at, t.updated_at, t.ended_at, t.curve
-FROM sessions AS s JOIN processes AS p ON p.id = s.process_id
-JOIN tasks AS t ON t.session_id = s.id
-WHERE s.uid IN ({marks}) AND t.attempt = (SELECT max(attempt) FROM tasks WHERE session_id = s.id)
+FROM processes AS p
+LEFT JOIN sessions AS s ON s.process_id = p.id
+LEFT JOIN tasks AS t ON t.session_id = s.id
+    AND t.attempt = (SELECT max(attempt) FROM tasks AS newest WHERE newest.session_id = s.id)
+WHERE p.uid IN ({marks})
 """
 
 
@@ -36,7 +39,7 @@ class Memory:
         self._states: OrderedDict[str, State] = OrderedDict()
 
     def known(self, task_ids: Collection[str]) -> dict[str, State]:
-        """Those of these tasks that there are. What had ended is read anew, for others may have removed it since.
+        """Those of these tasks of which something is known. What had ended is read anew, for others may have removed it since.
 
         Raises StoreError.
         """
@@ -69,25 +72,28 @@ class Memory:
             return (state.word, state.stamp / 1e6) if state is not None and state.word else None
 
     def _read(self, task_ids: list[str]) -> list[State]:
-        uids = [session_uid(each) for each in task_ids]
-        question = _STORED.format(marks=", ".join("?" * len(uids)))
+        by_uid = {process_uid(each): each for each in task_ids}
+        question = _STORED.format(marks=", ".join("?" * len(by_uid)))
         try:
-            found = self._store.query(question, uids, limit=len(uids))
+            found = self._store.query(question, list(by_uid), limit=len(by_uid))
         except StoreNotFound:  # the first post makes it
             return []
-        return [_state(dict(zip(found.columns, row, strict=True))) for row in found.rows]
+        rows = (dict(zip(found.columns, row, strict=True)) for row in found.rows)
+        return [_state(by_uid[row.pop("uid")], row) for row in rows]
 
 
-def _state(row: dict[str, Any]) -> State:
-    curve = row.pop("curve")
+def _state(task_id: str, row: dict[str, Any]) -> State:
+    """The task as it stands in the store, or one that was removed, which begins anew."""
+    if row["attempt"] is None:
+        rev = row["session_rev"] or 0
+        return State(task_id=task_id, host=row["host"], beats=row["beats"], rev=rev, session_rev=rev)
+    curve, status = row.pop("curve"), Status(row.pop("status"))
     points = [(float(at), float(done)) for at, done in json.loads(curve)] if curve else None
-    status = Status(row.pop("status"))
-    ended_as = (ERROR if status is Status.ERROR else CLOSE) if status.is_terminal else ""
     return State(
-        task_id=row.pop("key"),
+        **row,
+        task_id=task_id,
         status=status,
-        word=ended_as,
+        word=(ERROR if status is Status.ERROR else CLOSE) if status.is_terminal else "",
         stamp=row["rev"],
         curve=Curve(points),
-        **row,
     )

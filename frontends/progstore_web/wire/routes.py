@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from litestar import Response, asgi, delete, get, post
@@ -19,6 +18,7 @@ from litestar.types import Receive, Scope, Send
 from progstore import BadFilter, BadValue
 from progstore_web.api.documents import refuse_others
 from progstore_web.conditional import JSON, AnyRequest
+from progstore_web.gate import SENT
 from progstore_web.reader import Snapshot
 from progstore_web.site import Site
 from progstore_web.streams import Source
@@ -108,12 +108,11 @@ def _deleting(site: Site, remover: Remover) -> list[HTTPRouteHandler]:
         remove = partial(remover.some, query.get("status"), older_than, force=_is_forced(request))
         return _answer(msgspec.json.encode({"removed": await sync_to_thread(remove)}))
 
-    # The id may have slashes in it, which the path has as they were sent.
     @delete("/tasks/{task_id:path}", status_code=200, include_in_schema=False)
     async def one(request: AnyRequest, task_id: FromPath[str]) -> Response[bytes]:  # noqa: ARG001
         check_admin(site, request)
         refuse_others(request, ("force", "token"))
-        remove = partial(remover.one, request.scope["path"].removeprefix(ONE), force=_is_forced(request))
+        remove = partial(remover.one, request.scope[SENT].removeprefix(ONE), force=_is_forced(request))
         return _answer(msgspec.json.encode({"removed": await sync_to_thread(remove)}))
 
     return [some, one]

@@ -24,6 +24,11 @@ def session_uid(task_id: str) -> str:
     return str(uuid5(SESSIONS, task_id))
 
 
+def process_uid(task_id: str) -> str:
+    """What stands for the process of that task."""
+    return str(uuid5(PROCESSES, task_id))
+
+
 class Document:
     """The rows that a number of posts make, each as the last of them left it."""
 
@@ -40,11 +45,11 @@ class Document:
 
     def add(self, state: State, post: Post) -> None:
         """The task as it stands after that post."""
-        uid, process_uid = session_uid(state.task_id), str(uuid5(PROCESSES, state.task_id))
+        uid, owner = session_uid(state.task_id), process_uid(state.task_id)
         identity = [uid, state.task_id, state.attempt]
-        self._processes[uid] = _process(state, process_uid)
-        self._sessions[uid] = _session(state, uid, process_uid)
-        self._tasks[uid, state.attempt] = _task(state, uid, process_uid)
+        self._processes[uid] = _process(state, owner)
+        self._sessions[uid] = _session(state, uid, owner)
+        self._tasks[uid, state.attempt] = _task(state, uid, owner)
         key, value = MARK
         self._metadata[uid, 0, key] = {"session_uid": uid, "task": None, "key": key, "value": f'"{value}"'}
         for key, value in (post.meta or {}).items():
@@ -97,13 +102,13 @@ def _process(state: State, uid: str) -> Row:
     }
 
 
-def _session(state: State, uid: str, process_uid: str) -> Row:
+def _session(state: State, uid: str, owner: str) -> Row:
     has_ended = state.ended_at is not None
     return {
         "uid": uid,
         "name": state.name,
         "kind": "declared",
-        "process_uid": process_uid,
+        "process_uid": owner,
         "host": state.host,
         "message": "",
         "started_at": state.began,
@@ -114,12 +119,12 @@ def _session(state: State, uid: str, process_uid: str) -> Row:
     }
 
 
-def _task(state: State, uid: str, process_uid: str) -> Row:
+def _task(state: State, uid: str, owner: str) -> Row:
     return {
         "session_uid": uid,
         "key": state.task_id,
         "attempt": state.attempt,
-        "process_uid": process_uid,
+        "process_uid": owner,
         "session_name": state.name,
         "name": state.name,
         "unit": state.unit,

@@ -54,9 +54,9 @@ class State:
     """
 
     task_id: str
-    host: str
-    name: str
-    began: float
+    host: str = ""
+    name: str = ""
+    began: float = 0.0
     attempt: int = 0
     status: Status = Status.PENDING
     done: float = 0.0
@@ -79,8 +79,8 @@ class State:
         """Seconds that the attempt took; None while it runs."""
         return None if self.ended_at is None else max(0.0, self.ended_at - self.started_at)
 
-    def take(self, post: Post, now: float) -> bool:
-        """Change as the post says; False where it comes too late to count, and nothing changes.
+    def take(self, post: Post, host: str, now: float) -> bool:
+        """Change as the post from that host says; False where it comes too late to count, and nothing changes.
 
         What has ended stays so, until a later `start` begins a new attempt.
         """
@@ -89,6 +89,9 @@ class State:
             return False
         if self.ended_at is None and 0 < self.stamp - stamp <= LATE_LIMIT:
             return False
+        if not self.attempt:
+            self.host, self.began = self.host or host, now
+            self.name = plain(post.desc or "") or self.task_id
         is_new = not self.attempt or self.ended_at is not None
         if is_new:
             self._begin(now)

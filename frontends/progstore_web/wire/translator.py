@@ -11,7 +11,7 @@ from progstore import Store
 from progstore_web.wire.memory import Memory
 from progstore_web.wire.posts import Post
 from progstore_web.wire.rows import Document
-from progstore_web.wire.state import State, plain
+from progstore_web.wire.state import State
 
 log = logging.getLogger("progstore")
 
@@ -40,9 +40,8 @@ class Translator:
         for post, host in arrived:
             state = states.get(post.task_id)
             if state is None:
-                name = plain(post.desc or "") or post.task_id
-                state = states[post.task_id] = State(task_id=post.task_id, host=host, name=name, began=now)
-            if state.take(post, now):
+                state = states[post.task_id] = State(task_id=post.task_id)
+            if state.take(post, host, now):
                 document.add(state, post)
         if document:
             report = self._store.ingest(document.as_dict(now), durable=document.durable)
