@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, null, or_, update
+from sqlalchemy import Table, bindparam, func, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from progstore.store.statements import PROCESS_CHANGING, PROCESS_FIXED, SESSION_CHANGING, TASK_CHANGING, TASK_FIXED
@@ -128,6 +128,15 @@ def insert_task(dialect: str) -> Any:
 
 def _unlost(parent_id: Any) -> dict[str, Any]:
     return {"lost_at": null(), "parent_id": func.coalesce(parent_id, tasks.c.parent_id)}
+
+
+@cache
+def find_tasks() -> Any:
+    """Every attempt of the tasks with one of `which_keys` in one of `which_sessions`, and its revision."""
+    return select(tasks.c.session_id, tasks.c.key, tasks.c.attempt, tasks.c.id, tasks.c.rev).where(
+        tasks.c.session_id.in_(bindparam("which_sessions", expanding=True)),
+        tasks.c.key.in_(bindparam("which_keys", expanding=True)),
+    )
 
 
 @cache

@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Executable, insert, select, update
 
 from progstore.store import merge_statements
 from progstore.store.batch import Batch, EventRow, MetaRow, TaskIdentity, TaskRow
 from progstore.store.faults import ROW_FAULTS, is_of_row
-from progstore.store.merge_statements import EVENT, PROCESS, SESSION, TASK, given
+from progstore.store.merge_statements import EVENT, PROCESS, SESSION, TASK, find_tasks, given
 from progstore.store.tables import events, processes, sessions, tasks
 from progstore.store.writes import chunks, find_ids, generations
 
 Values = dict[str, Any]
+SESSIONS_AT_ONCE: Final = 20
+"""Sessions whose tasks are looked for in one question: each of the keys is looked for in each of them."""
 EventKey = tuple[int | None, float, str, str, str | None]
 """Task id (None for a session's own), time, kind, message and data."""
 
@@ -174,17 +176,15 @@ class _Merge:
     def _find_tasks(self, identities: Iterable[TaskIdentity]) -> None:
         missing: dict[str, set[str]] = {}
         for uid, key, attempt in identities:
-            if (uid, key, attempt) not in self._tasks:
+            if (uid, key, attempt) not in self._tasks and uid in self._sessions:
                 missing.setdefault(uid, set()).add(key)
-        statement = select(tasks.c.key, tasks.c.attempt, tasks.c.id, tasks.c.rev)
-        for uid, keys in missing.items():
-            session = self._sessions.get(uid)
-            if session is None:
-                continue
-            for chunk in chunks(sorted(keys)):
-                of_keys = statement.where(tasks.c.session_id == session.id, tasks.c.key.in_(chunk))
-                for key, attempt, number, rev in self._connection.execute(of_keys):
-                    self._tasks[uid, key, attempt] = _Held(number, rev)
+        uids = list(missing)
+        for start in range(0, len(uids), SESSIONS_AT_ONCE):
+            some = {self._sessions[uid].id: uid for uid in uids[start : start + SESSIONS_AT_ONCE]}
+            for keys in chunks(sorted(set().union(*(missing[uid] for uid in some.values())))):
+                asked = {"which_sessions": list(some), "which_keys": keys}
+                for session_id, key, attempt, number, rev in self._connection.execute(find_tasks(), asked):
+                    self._tasks[some[session_id], key, attempt] = _Held(number, rev)
 
     def _place(self, row: EventRow | MetaRow) -> tuple[int, int | None] | None:
         """Session id and task id (None for a session's own) of what hangs on them; None where they are not here."""
