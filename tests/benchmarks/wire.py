@@ -1,5 +1,5 @@
-"""Posts by Progressista's protocol: our server, which keeps each on disk, beside Progressista's own, which keeps them in
-memory, at few tasks and at many.
+"""Posts by Progressista's protocol, at few tasks and at many: our server, which has each on disk before it answers,
+beside Progressista's own, in memory and with the file that it can keep.
 """
 
 from __future__ import annotations
@@ -32,24 +32,22 @@ def rows(folder: Path, *, quick: bool) -> list[Row]:
         store = str(folder / f"wire{size}.db")
         with running(PROGRAM, "ui", "--no-open", "--port", "0", "--store", store) as (_, address):
             ours = _posts_a_second(address, size, span)
-        with _peer() as address:
-            theirs = _posts_a_second(address, size, span)
-        made.append(
-            Row(f"a post by the wire, {size:,} tasks", f"{ours:,.0f}/s", f"{theirs:,.0f}/s", theirs / ours, 1.0)
-        )
+        for kept, file in (("in memory", ""), ("in a file", str(folder / f"peer{size}.json"))):
+            with _peer(file) as address:
+                theirs = _posts_a_second(address, size, span)
+            figures = f"{ours:,.0f}/s", f"{theirs:,.0f}/s {kept}"
+            made.append(Row(f"a post by the wire, {size:,} tasks", *figures, theirs / ours, 1.0))
     return made
 
 
 @contextmanager
-def _peer() -> Iterator[str]:
-    """Progressista's own server in a process of its own."""
+def _peer(file: str) -> Iterator[str]:
+    """Progressista's own server in a process of its own, which keeps its tasks in that file where there is one."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = (sys.executable, "-m", "progressista", "serve", "--host", "127.0.0.1", "--port", str(port))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PROGRESSISTA_")}
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-    ) as process:
+    environment = {**os.environ, "PROGRESSISTA_STORAGE_PATH": file}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as process:
         try:
             _wait_for(port)
             yield f"http://127.0.0.1:{port}/"
@@ -89,8 +87,7 @@ def _post(clients: list[socket.socket], requests: list[bytes] | Iterator[bytes],
             client.sendall(next(waiting))
             under_way += 1
         while under_way:
-            for key, _ in ready.select():
-                client = key.fileobj
+            for client in [key.fileobj for key, _ in ready.select()]:
                 assert isinstance(client, socket.socket)
                 answer = client.recv(65536)
                 while not answer.endswith(ANSWER):

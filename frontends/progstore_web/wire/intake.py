@@ -32,7 +32,7 @@ class Intake:
         self._ended = False
 
     async def put(self, arrived: Arrived) -> None:
-        """Return once it is written. Raises what writing raises, and ServiceUnavailableException where too many wait."""
+        """Return once it is written. Raises what writing raises, ServiceUnavailableException where too many wait."""
         answer: _Answer = asyncio.get_running_loop().create_future()
         with self._changed:
             if len(self._waiting) >= MOST_WAITING or self._ended:

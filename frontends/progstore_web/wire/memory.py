@@ -39,9 +39,8 @@ class Memory:
         self._states: OrderedDict[str, State] = OrderedDict()
 
     def known(self, task_ids: Collection[str]) -> dict[str, State]:
-        """Those of these tasks of which something is known. What had ended is read anew, for others may have removed it since.
-
-        Raises StoreError.
+        """Those of these tasks of which something is known. What had ended is read anew, for others may have removed
+        it since. Raises StoreError.
         """
         with self._mutex:
             held = {each: state for each in task_ids if (state := self._states.get(each)) and state.ended_at is None}

@@ -112,7 +112,7 @@ def _deleting(site: Site, remover: Remover) -> list[HTTPRouteHandler]:
     async def one(request: AnyRequest, task_id: FromPath[str]) -> Response[bytes]:  # noqa: ARG001
         check_admin(site, request)
         refuse_others(request, ("force", "token"))
-        remove = partial(remover.one, request.scope[SENT].removeprefix(ONE), force=_is_forced(request))
+        remove = partial(remover.one, str(request.scope.get(SENT, "")).removeprefix(ONE), force=_is_forced(request))
         return _answer(msgspec.json.encode({"removed": await sync_to_thread(remove)}))
 
     return [some, one]

@@ -55,7 +55,7 @@ class Document:
         for key, value in (post.meta or {}).items():
             row = {"session_uid": uid, "task": identity, "key": key, "value": value}
             self._metadata[uid, state.attempt, key] = row
-        if state.started_at == state.updated_at and state.session_rev == state.rev:
+        if state.began_now:
             self._happened(identity, state.started_at, "started", "")
         if state.ended_at is not None:
             self._happened(identity, state.ended_at, state.status, state.error or state.message)

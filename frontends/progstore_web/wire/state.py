@@ -50,7 +50,7 @@ class State:
 
     Times are seconds UTC by the clock here, for this server is the witness. `stamp` is when the last post that counted
     was sent, and `rev` the revision of the row made of it, which is the same unless clocks went wrong; both are
-    microseconds. `word` is the status as the client said it.
+    microseconds. `word` is the status as the client said it, and `began_now` whether that post began the attempt.
     """
 
     task_id: str
@@ -73,6 +73,7 @@ class State:
     updated_at: float = 0.0
     ended_at: float | None = None
     curve: Curve = field(default_factory=Curve)
+    began_now: bool = False
 
     @property
     def duration(self) -> float | None:
@@ -92,20 +93,20 @@ class State:
         if not self.attempt:
             self.host, self.began = self.host or host, now
             self.name = plain(post.desc or "") or self.task_id
-        is_new = not self.attempt or self.ended_at is not None
-        if is_new:
+        self.began_now = not self.attempt or self.ended_at is not None
+        if self.began_now:
             self._begin(now)
         self.stamp, self.rev = stamp, max(self.rev + 1, stamp)
         self.beats += 1
         self.updated_at, self.word = now, post.status
         self._say(post)
         is_end = post.status in (CLOSE, ERROR)
-        if is_new:
+        if self.began_now:
             self.curve = Curve([(0.0, self.done)])
         self.curve.add(max(0.0, now - self.started_at), self.done, is_last=is_end)
         if is_end:
             self._end(post, now)
-        if is_new or is_end:
+        if self.began_now or is_end:
             self.session_rev = self.rev
         return True
 
