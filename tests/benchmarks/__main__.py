@@ -1,6 +1,7 @@
 """Prints the budgets beside their peers: `python -m tests.benchmarks [--quick] [--web]`.
 
-Loops, futures, start-up and recording; with `--web` the pages, over a million tasks that take minutes to make, and the wire.
+Loops, futures, start-up and recording; with `--web` the wire and the pages, over a million tasks that take minutes to
+make.
 
 Ratios of medians of interleaved rounds, all in one run; nothing is asserted, for time depends on the machine.
 """

@@ -87,16 +87,17 @@ def _post(clients: list[socket.socket], requests: list[bytes] | Iterator[bytes],
             client.sendall(next(waiting))
             under_way += 1
         while under_way:
-            for client in [key.fileobj for key, _ in ready.select()]:
-                assert isinstance(client, socket.socket)
-                answer = client.recv(65536)
+            for key, _ in ready.select():
+                answered_to = key.fileobj
+                assert isinstance(answered_to, socket.socket)
+                answer = answered_to.recv(65536)
                 while not answer.endswith(ANSWER):
                     assert b" 200 " in answer[:16], answer
-                    answer += client.recv(65536)
+                    answer += answered_to.recv(65536)
                 answered, under_way = answered + 1, under_way - 1
                 following = next(waiting, None) if until is None or time.perf_counter() < until else None
                 if following is not None:
-                    client.sendall(following)
+                    answered_to.sendall(following)
                     under_way += 1
     return answered
 
