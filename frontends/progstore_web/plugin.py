@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import HttpMethod, route
+from litestar import HttpMethod, asgi, route
 from litestar.config.app import AppConfig
 from litestar.plugins import InitPlugin
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -13,6 +13,8 @@ from progstore import Store
 from progstore_web.access import Access
 from progstore_web.app import create_app
 
+SOCKET = "/ws"
+"""Where watchers open a web socket."""
 METHODS = list(HttpMethod)
 """All of them arrive, so that the pages themselves say which they do not know."""
 
@@ -37,8 +39,10 @@ class ProgstorePlugin(InitPlugin):
         app, path = create_app(self._store, auth=self._auth), self._path
 
         async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+            await at(scope["path_params"].get("progstore_page", "/"), scope, receive, send)
+
+        async def at(below: str, scope: Scope, receive: Receive, send: Send) -> None:
             root = scope.get("root_path", "").rstrip("/") + path
-            below = scope["path_params"].get("progstore_page", "/")
             # What the host knows of this request stays with it: the pages are an application of their own.
             own: dict[str, Any] = {"path": f"{root}{below}", "root_path": root, "path_params": {}, "state": {}}
             await app({**scope, **own}, receive, send)
@@ -54,9 +58,13 @@ class ProgstorePlugin(InitPlugin):
         async def pages() -> ASGIApp:
             return inside
 
+        @asgi(path + SOCKET, copy_scope=True)
+        async def socket(scope: Scope, receive: Receive, send: Send) -> None:
+            await at(SOCKET, scope, receive, send)
+
         def end() -> None:
             app.close()
 
-        app_config.route_handlers.append(pages)
+        app_config.route_handlers.extend((pages, socket))
         app_config.on_shutdown.append(end)
         return app_config

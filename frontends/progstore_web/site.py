@@ -130,7 +130,9 @@ def root_of(request: AnyRequest) -> str:
 
 def is_for_programs(path: str) -> bool:
     """Whether what is at that path is read by programs, which are told of a fault in their own way."""
-    return path.startswith(("/api/", "/metrics", "/progress", "/tasks")) or path.endswith((".json", ".csv", ".svg"))
+    return path.startswith(("/api/", "/metrics", "/progress", "/tasks", "/ws")) or path.endswith(
+        (".json", ".csv", ".svg")
+    )
 
 
 def see(path: str, *cookies: Cookie) -> Response[bytes]:

@@ -28,7 +28,7 @@ from websockets.sync.client import ClientConnection, connect
 import progstore
 from progstore import Status
 from progstore_web import Access
-from progstore_web.access import parse_tokens
+from progstore_web.access import cookie_name, cookie_value, parse_tokens
 from tests.store.conftest import Filled
 from tests.web.conftest import Serve
 from tests.web.test_board import text_of
@@ -313,6 +313,9 @@ def test_a_token_lets_one_do_what_it_is_for(serve: Serve, store_path: Path) -> N
     assert site.post("/progress", json={"task_id": "a"}, headers=bearer("view")).status_code == 403
     assert site.get("/tasks", headers=bearer("push")).status_code == 403
     assert site.get("/tasks", headers=bearer("view")).json()["tasks"]["a"]["meta"] == {"x": 1}
+    signed_in = {"cookie": f"{cookie_name('alpha')}={cookie_value('alpha')}"}
+    assert site.get("/tasks", headers=signed_in).status_code == 200
+    assert site.delete("/tasks/a?force=true", headers=signed_in).status_code == 403  # no page of ours asks
     for token in ("push", "view"):
         assert site.delete("/tasks/a", headers=bearer(token)).status_code == 403
     assert b"push" not in store_path.with_name(f"{store_path.name}-wal").read_bytes()

@@ -1,4 +1,8 @@
-"""Who may post, read and delete by the wire: besides the header, a token in the address or in the metadata is taken."""
+"""Who may post, read and delete by the wire: besides the header, a token in the address or in the metadata is taken.
+
+Where no token is needed, the gate's check of Host and Origin is all there is; a browser that is signed in by a cookie
+must prove besides that a page of ours asks.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +21,13 @@ def check_reader(site: Site, request: AnyRequest) -> None:
 
 def check_pusher(site: Site, request: AnyRequest, token: str = "") -> None:
     """Let in who may push, by the `token` of a post too. Raises NotAuthorizedException, PermissionDeniedException."""
-    if not _is_named(site, request, lambda role: role.may_push, token):
+    if site.access.needs_token and not _is_named(site, request, lambda role: role.may_push, token):
         site.check_writer(request)
 
 
 def check_admin(site: Site, request: AnyRequest) -> None:
     """Let in only the admin. Raises NotAuthorizedException, PermissionDeniedException."""
-    if not _is_named(site, request, lambda role: role is Role.ADMIN):
+    if site.access.needs_token and not _is_named(site, request, lambda role: role is Role.ADMIN):
         site.check_writer(request)
 
 

@@ -71,6 +71,8 @@ class WireProtocol:
 
         @asgi("/ws", copy_scope=True)
         async def watch(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "websocket":
+                raise ClientException("this is opened as a web socket; GET /tasks tells the same once", status_code=426)
             await socket(scope, receive, send)
 
         return [tasks, watch]
