@@ -55,6 +55,7 @@ class Intake:
             self._changed.notify()
         if thread is not None:
             thread.join()
+        self._ended = False  # an application may be started again
 
     def _work(self) -> None:
         while True:
