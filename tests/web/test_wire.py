@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -23,10 +24,12 @@ from progstore_web.command import ui
 from progstore_web.retention import Retention
 from progstore_web.wire import intake as intake_module
 from progstore_web.wire import memory as memory_module
+from progstore_web.wire import tasks as tasks_module
 from progstore_web.wire.intake import Intake
 from progstore_web.wire.memory import Memory
 from progstore_web.wire.posts import Post, read_post
 from progstore_web.wire.state import MOST_POINTS, State
+from progstore_web.wire.tasks import TaskReader
 from progstore_web.wire.translator import Arrived, Translator
 from tests.store.conftest import Filled
 
@@ -169,6 +172,15 @@ def test_a_long_run_has_a_curve_of_all_of_it() -> None:
     assert (points[0], points[-1][0] > 4800) == ((0.0, 0.0), True)
     gaps = [after[0] - before[0] for before, after in pairwise(points)]
     assert max(gaps) <= 3 * min(gaps)
+
+
+def test_what_runs_is_told_before_what_ended_last(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are more than are told, those that ended first are left out, however long others have run."""
+    monkeypatch.setattr(tasks_module, "SHOWN_LIMIT", 3)
+    for name, status in (("runs 1", "start"), ("old", "close"), ("new", "close"), ("runs 2", "start")):
+        write(store, arrived(name, status=status))
+    told = TaskReader(store, Memory(store), began=0.0).read(time.time())
+    assert list(told.by_id) == ["runs 2", "runs 1", "new"]
 
 
 def test_text_in_metadata_is_cleaned(store: Store) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from litestar import Response, asgi, delete, get, post
 from litestar.concurrency import sync_to_thread
+from litestar.enums import ScopeType
 from litestar.exceptions import ClientException
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.params import FromPath
@@ -71,7 +72,7 @@ class WireProtocol:
 
         @asgi("/ws", copy_scope=True)
         async def watch(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "websocket":
+            if ScopeType(scope["type"]) is not ScopeType.WEBSOCKET:
                 raise ClientException("this is opened as a web socket; GET /tasks tells the same once", status_code=426)
             await socket(scope, receive, send)
 

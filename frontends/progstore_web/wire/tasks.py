@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import takewhile
 from typing import Any, Final
 
 from progstore import Filter, Life, Status, Store, StoreNotFound, TaskView
@@ -53,8 +53,8 @@ class TaskReader:
         """What is told at `now` (seconds UTC). Raises StoreError."""
         found: dict[str, TaskView] = {}
         for wanted in (Filter(meta=OURS, live=True), Filter(meta=OURS, active_since=now - SHOWN_SECONDS)):
-            if left := SHOWN_LIMIT - len(found):
-                _newest(found, islice(self._pages(wanted), left))
+            # The second asks for those that run once more.
+            _newest(found, takewhile(lambda _: len(found) < SHOWN_LIMIT, self._pages(wanted)))
         return Tasks({key: self.told(task, now) for key, task in found.items()})
 
     def all(self, status: str | None) -> dict[str, TaskView]:
