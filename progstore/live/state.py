@@ -12,6 +12,7 @@ from itertools import count
 from progstore import clean
 from progstore.live.identity import process_uid, uuid7
 from progstore.live.record import Record
+from progstore.live.stopping import STOP_REQUESTED, StopSign, is_stopped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class SessionState(Record):
         """The recorder knows of it."""
         self.on_progress: Listeners | None = None
         """Who hears of its tasks in this process."""
+        self.stop = StopSign()
+        self.listens = False
+        """Something in this process ends when the session is asked to stop; the recorder then asks the store."""
+        self.was_stopped = False
+        """Something in this process did."""
 
     @property
     def is_open(self) -> bool:
@@ -67,8 +73,10 @@ class SessionState(Record):
         return self.ended_at is None
 
     def end(self, status: str, message: str = "") -> None:
-        """End the session; a second end changes nothing."""
+        """End the session; a second end changes nothing. Where work in it was stopped, it is not complete."""
         if self.ended_at is None:
+            if status == "complete" and self.was_stopped:
+                status, message = "cancelled", STOP_REQUESTED
             self.end_status = status
             self.message = message or self.message
             self.duration = time.monotonic() - self.started_clock
@@ -121,6 +129,10 @@ class TaskState(Record):
     """A loop over it has begun; the next one is a new attempt."""
     exhausted = False
     left_early = False
+    stoppable = False
+    """It ends when its session is asked to stop."""
+    saw_stop = False
+    """It was told that its session was."""
     frame: tuple[int, object] | None = None
     """Identity and code of the frame whose loop this is, by which an uncaught exception finds it."""
     left_at_line = 0
@@ -207,6 +219,7 @@ class TaskState(Record):
         state.attempt_is_known = not self.key_is_chosen
         state.attempt = self.attempt + 1
         state.on_progress = self.on_progress
+        state.stoppable = self.stoppable
         for key, value in self.meta.items():
             state.put_json(key, value)
         return state
@@ -226,6 +239,8 @@ class TaskState(Record):
         self.status = status
         if message:
             self.message = message
+        if message == STOP_REQUESTED:
+            self.session.was_stopped = True
         self.duration = self.elapsed
         self.happened(status, message or self.error or "", always=True)
         # Last, for whoever sees an end must find all of it.
@@ -258,6 +273,11 @@ class TaskState(Record):
             self.fail(error)
             self.happened("error", self.error or "", always=True)
             self.status = "error"
+
+
+def why_left(task: TaskState) -> str:
+    """Why a loop is cancelled that was left before its end."""
+    return STOP_REQUESTED if is_stopped(task) else LEFT_EARLY
 
 
 def interruption(error: BaseException) -> str | None:

@@ -10,7 +10,8 @@ from progstore.live import context
 from progstore.live.counting import counted
 from progstore.live.exits import remember_left
 from progstore.live.recorder import recorder
-from progstore.live.state import LEFT_EARLY, MOST_CHILDREN, SessionState, TaskState, interruption
+from progstore.live.state import MOST_CHILDREN, SessionState, TaskState, interruption, why_left
+from progstore.live.stopping import STOP_REQUESTED, STOPPABLE, is_stopped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +79,15 @@ class Task(_Of[Item]):
         state.begin()
         recorder.begin(state)
         displays.begin(state, self._bar)
+
+    def listen(self) -> None:
+        """From here on it ends when its session is asked to stop, and everybody may know."""
+        state = self._state
+        if state.is_live:
+            state.stoppable = True
+            state.put_json(STOPPABLE, "true")
+            state.session.listens = True
+            recorder.hurry()
 
     # What a job says
 
@@ -163,9 +173,9 @@ class Task(_Of[Item]):
         """It is over: complete where all of the total is done or no total is known, else cancelled as left early."""
         state = self._state
         if state.total is None or state.done >= state.total:
-            self._end(self._state, "complete")
+            self._end_by_itself(state)
         else:
-            self._end(self._state, "cancelled", LEFT_EARLY)
+            self._end(state, "cancelled", why_left(state))
 
     def __enter__(self) -> Self:
         self._in_block = True
@@ -176,14 +186,14 @@ class Task(_Of[Item]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         state = self._state
-        why = LEFT_EARLY if state.left_early else None
+        why = why_left(state) if state.left_early else None
         if error is not None:
             why = interruption(error)
             if why is None:
                 self.error(error)
                 return
         if why is None:
-            self._end(state, "complete")
+            self._end_by_itself(state)
         else:
             self._end(state, "cancelled", why)
 
@@ -201,7 +211,8 @@ class Task(_Of[Item]):
             self._begin_again()
         state = self._state
         # Both closures hold this handle, so that it lives as long as its loop does.
-        iterator, state.counter = counted(self._iterable, lambda: self._exhausted(state), lambda: self._left(state))
+        items = state.session.stop.until(self._iterable) if state.stoppable else self._iterable
+        iterator, state.counter = counted(items, lambda: self._exhausted(state), lambda: self._left(state))
         state.looped = True
         frame = sys._getframe(1)  # noqa: SLF001  # as above
         state.frame = (id(frame), frame.f_code)
@@ -252,6 +263,21 @@ class Task(_Of[Item]):
         return self._state.status
 
     @property
+    def stop_requested(self) -> bool:
+        """Whether its session was asked to stop, known within about a second; looking costs next to nothing.
+
+        Who looks says by that that the task heeds it: the board shows a button, and a task that was told so and ends
+        with work left over is cancelled, for that reason.
+        """
+        state = self._state
+        if not state.stoppable:
+            self.listen()
+        if not state.session.stop.is_set:
+            return False
+        state.saw_stop = True
+        return True
+
+    @property
     def state(self) -> TaskState:
         """The live record, for adapters."""
         return self._state
@@ -269,9 +295,9 @@ class Task(_Of[Item]):
     def _begin_again(self) -> None:
         last = self._state
         if last.exhausted:
-            self._end(last, "complete")
+            self._end_by_itself(last)
         elif last.looped:
-            self._end(last, "cancelled", LEFT_EARLY)
+            self._end(last, "cancelled", why_left(last))
         self._state = last.successor()
         self.begin()
 
@@ -288,12 +314,19 @@ class Task(_Of[Item]):
 
     def _exhausted(self, state: TaskState) -> None:
         state.stop_counting(exhausted=True)
+        state.saw_stop = state.saw_stop or (state.stoppable and state.session.stop.is_set)
         if not self._in_block or state is not self._state:
-            self._end(state, "complete")
+            self._end_by_itself(state)
 
     def _left(self, state: TaskState) -> None:
         state.stop_counting(exhausted=False)
         state.left_early = True
         remember_left(state)
         if not self._in_block or state is not self._state:
-            self._end(state, "cancelled", LEFT_EARLY)
+            self._end(state, "cancelled", why_left(state))
+
+    def _end_by_itself(self, state: TaskState) -> None:
+        if is_stopped(state):
+            self._end(state, "cancelled", STOP_REQUESTED)
+        else:
+            self._end(state, "complete")

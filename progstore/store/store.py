@@ -312,6 +312,25 @@ class Store:
 
         return clean_up.vacuum(self._reader)
 
+    # Asking work to stop
+
+    def request_stop(self, session_id: int | str) -> None:
+        """Ask a session, by integer id or uid, to stop: `task.stop_requested` becomes true in its processes within
+        about a second, and loops tracked with `stoppable=True` end. What does not look at it goes on.
+
+        Asking again changes nothing. Raises NotFound, AlreadyEnded, StoreBusy.
+        """
+        from progstore.store import stop_requests
+
+        stop_requests.request(self._reader, self.session(session_id))
+
+    def stop_requests(self, uids: Iterable[str]) -> frozenset[str]:
+        """Of the sessions with these uids, those that were asked to stop."""
+        from progstore.store import stop_requests
+
+        with self._reader.connection() as connection:
+            return stop_requests.requested(connection, uids)
+
     # The file itself
 
     def check(self, *, integrity: bool = True) -> Mapping[str, Any]:
