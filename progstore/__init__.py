@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from progstore.adapters.futures import as_completed, map  # noqa: A004  # as executors call it
     from progstore.config import configure
     from progstore.errors import (
+        AlreadyEnded,
+        BadArguments,
         BadFilter,
         BadQuery,
         BadValue,
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
         StoreTooNew,
     )
     from progstore.grammar import change_filter, parse_filter, write_filter
+    from progstore.jobs.declaring import Job, job, load_jobs
+    from progstore.jobs.parameters import Parameter
+    from progstore.jobs.starting import JobRun
     from progstore.live.recorder import flush
     from progstore.live.session import Session, session
     from progstore.live.task import Task, current
@@ -52,6 +57,8 @@ if TYPE_CHECKING:
 # Where each public name lives; a module is imported when one of its names is first used, for importing all of them
 # takes longer than many a job.
 _HOMES = {
+    "AlreadyEnded": "errors",
+    "BadArguments": "errors",
     "BadFilter": "errors",
     "BadQuery": "errors",
     "BadValue": "errors",
@@ -60,10 +67,13 @@ _HOMES = {
     "Filter": "values",
     "HistoryView": "values",
     "IngestReport": "values",
+    "Job": "jobs.declaring",
+    "JobRun": "jobs.starting",
     "Life": "values",
     "MissingExtra": "errors",
     "NotFound": "errors",
     "Page": "values",
+    "Parameter": "jobs.parameters",
     "ProgstoreError": "errors",
     "PruneReport": "values",
     "QueryResult": "values",
@@ -86,6 +96,8 @@ _HOMES = {
     "configure": "config",
     "current": "live.task",
     "flush": "live.recorder",
+    "job": "jobs.declaring",
+    "load_jobs": "jobs.declaring",
     "map": "adapters.futures",
     "open_store": "store.store",
     "parse_filter": "grammar",
@@ -101,6 +113,8 @@ _MODULES = {
 }
 
 __all__ = [
+    "AlreadyEnded",
+    "BadArguments",
     "BadFilter",
     "BadQuery",
     "BadValue",
@@ -109,10 +123,13 @@ __all__ = [
     "Filter",
     "HistoryView",
     "IngestReport",
+    "Job",
+    "JobRun",
     "Life",
     "MissingExtra",
     "NotFound",
     "Page",
+    "Parameter",
     "ProgstoreError",
     "PruneReport",
     "QueryResult",
@@ -137,6 +154,8 @@ __all__ = [
     "configure",
     "current",
     "flush",
+    "job",
+    "load_jobs",
     "map",
     "open_store",
     "parse_filter",

@@ -112,6 +112,12 @@ class TaskView:
     meta: Mapping[str, Any] = field(default_factory=dict)
     curve: tuple[tuple[float, float], ...] = ()
 
+    @property
+    def stoppable(self) -> bool:
+        """Whether it runs, and has said that it ends when its session is asked to stop."""
+        is_lost = self.verdict is not None and self.verdict.life is Life.LOST
+        return self.status is Status.RUNNING and not is_lost and self.meta.get("stoppable") is True
+
     def to_dict(self) -> dict[str, Json]:
         """The task as plain JSON."""
         return _plain(self)
