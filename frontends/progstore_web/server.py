@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 
 import uvicorn
 
-from progstore import Store
+from progstore import Job, Store
 from progstore_web.access import Access
 from progstore_web.app import create_app
 
@@ -34,12 +34,21 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
-def serve(listener: socket.socket, store: Store, access: Access, *, root_path: str, ready: Callable[[], None]) -> None:
+def serve(
+    listener: socket.socket,
+    store: Store,
+    access: Access,
+    *,
+    root_path: str,
+    jobs: Mapping[str, Job],
+    jobs_at_once: int,
+    ready: Callable[[], None],
+) -> None:
     """Serve on `listener`; `ready` is called once pages are answered.
 
     Raises KeyboardInterrupt when Ctrl-C ended it.
     """
-    app = create_app(store, root_path=root_path, auth=access)
+    app = create_app(store, root_path=root_path, auth=access, jobs=jobs, jobs_at_once=jobs_at_once)
     config = uvicorn.Config(
         app,
         log_level="warning",
