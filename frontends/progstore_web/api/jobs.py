@@ -9,7 +9,7 @@ from litestar import Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
-from progstore import NotFound
+from progstore import NotFound, StoreNotFound
 from progstore_web.api.documents import (
     LARGEST_ID,
     Answer,
@@ -53,10 +53,10 @@ def _jobs(site: Site) -> list[HTTPRouteHandler]:
         },
         sync_to_thread=True,
     )
-    def start(request: AnyRequest, name: FromPath[str], data: JSONBody[dict[str, Any]]) -> Response[bytes]:
+    def start(request: AnyRequest, name: FromPath[str], data: JSONBody[dict[str, Any] | None] = None) -> Response[bytes]:
         site.check_writer(request)
         refuse_others(request, ())
-        run = site.jobs.start(name, data)
+        run = site.jobs.start(name, data or {})
         body = msgspec.json.encode(job_state(site.store.session(run.session_id)))
         headers = {"cache-control": "no-store", "location": f"{root_of(request)}/api/v1/jobs/runs/{run.session_id}"}
         return Response(body, status_code=202, media_type=JSON, headers=headers)
@@ -72,7 +72,7 @@ def _runs(site: Site) -> list[HTTPRouteHandler]:
             raise NotFound(UNKNOWN)
         try:
             shown = await site.reader.run(int(run_id))
-        except NotFound:
+        except (NotFound, StoreNotFound):
             raise NotFound(UNKNOWN) from None
         return answer(request, msgspec.json.encode(job_state(shown.value.session)))
 
@@ -95,6 +95,7 @@ def _stop(site: Site) -> HTTPRouteHandler:
         refuse_others(request, ())
         number = min(session_id, LARGEST_ID)
         site.store.request_stop(number)
+        site.reader.catch_up()
         session = site.store.session(number)
         body = msgspec.json.encode(Stopping(session.id, session.stop_requested_at, heeds(session, session.tasks)))
         return Response(body, status_code=202, media_type=JSON, headers={"cache-control": "no-store"})

@@ -42,6 +42,7 @@ def _stop(site: Site, request: AnyRequest, session_id: int) -> Response[bytes]:
         return _page(site, request, session_id, status=409)
     except StoreBusy:
         return _page(site, request, session_id, status=503, fault="the store is busy at the moment; try again")
+    site.reader.catch_up()
     return see(f"{root_of(request)}/sessions/{session_id}")
 
 
