@@ -31,7 +31,9 @@ class Jobs:
         """The job of that name. Raises NotFound."""
         job = self.offered.get(name)
         if job is None:
-            there = f"there are {', '.join(self.offered)}" if self.offered else "`progstore ui --jobs MODULE` offers some"
+            there = (
+                f"there are {', '.join(self.offered)}" if self.offered else "`progstore ui --jobs MODULE` offers some"
+            )
             raise NotFound(f"there is no job {name!r} here; {there}")
         return job
 
@@ -45,10 +47,8 @@ class Jobs:
         with self._one_at_a_time:
             self._runs = [run for run in self._runs if run.is_running]
             if len(self._runs) >= self._at_once:
-                raise ClientException(
-                    f"{len(self._runs)} jobs of this server run already, and no more at once; stop one, or wait for an end",
-                    status_code=409,
-                )
+                reason = f"{len(self._runs)} jobs of this server run already, and no more at once; wait, or stop one"
+                raise ClientException(reason, status_code=409)
             run = job.start(arguments, store=self._store.url, started_by="web")
             self._runs.append(run)
         return run

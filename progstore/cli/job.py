@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from progstore.cli.exec import Metadata
-from progstore.cli.exits import FINE, INTERRUPTED, NO, NOT_FOUND, STORE, USAGE, Handover, epilog, leave, say
+from progstore.cli.exits import FINE, INTERRUPTED, NO, NOT_FOUND, STORE, USAGE, Handover, epilog, say
 from progstore.cli.look import current_look
 from progstore.cli.options import Place, json_option, store_option, with_examples
 from progstore.cli.output import print_json, print_lines, print_table

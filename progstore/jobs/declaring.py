@@ -149,11 +149,11 @@ def _declare(func: Function, name: str | None) -> Function:
 
 
 def _job_of(func: Callable[..., Any], name: str) -> Job:
-    if not callable(func) or inspect.isclass(func):
+    if inspect.isclass(func):
         raise TypeError(f"job() decorates functions, got {func!r}")
     if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
         raise TypeError(f"the job {name!r} is a generator, and nobody would loop over it")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name):
         raise ValueError(f"a job's name is a word such as reindex or nightly-import, got {name!r}")
     injected = find_parameter(func, Task)
     parameters = (inspect.signature(func) if injected is None else injected.rest).parameters.values()

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from progstore.live.process import is_secret
 from progstore.values import Json
@@ -26,6 +26,8 @@ _KINDS: Final[dict[object, str]] = {
     datetime: "datetime",
     Path: "path",
 }
+Moment = TypeVar("Moment", date, datetime)
+
 _TRUE: Final = ("true", "yes", "on", "1")
 _FALSE: Final = ("false", "no", "off", "0")
 
@@ -227,7 +229,7 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def _from_iso(read: Callable[[str], Any], what: str, given: Any) -> Any:
+def _from_iso(read: Callable[[str], Moment], what: str, given: Any) -> Moment:
     if not isinstance(given, str):
         raise _no(what, given)
     try:

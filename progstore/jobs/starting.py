@@ -35,7 +35,9 @@ _log = logging.getLogger("progstore")
 class JobRun:
     """A job that was started in a process of its own: `session_id` in its store, `uid` in every one, and `pid`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], state: SessionState, session_id: int, printed: BinaryIO) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], state: SessionState, session_id: int, printed: BinaryIO
+    ) -> None:
         self.uid = state.uid
         self.session_id = session_id
         self.pid = process.pid
@@ -100,7 +102,7 @@ def start(job: Job, arguments: Mapping[str, Any], *, store: str | None, started_
     with open_store(url) as opened:
         session_id = opened.session(state.uid).id
     written = {each.name: each.write(values[each.name]) for each in job.parameters if each.name in values}
-    printed = tempfile.TemporaryFile()
+    printed = tempfile.TemporaryFile()  # noqa: SIM115  # the run closes it
     try:
         process = _spawn(job, state, written, printed)
     except OSError as error:
@@ -129,7 +131,9 @@ def _spawn(job: Job, state: SessionState, arguments: Mapping[str, Any], printed:
 
 def _environment(store: str | None) -> dict[str, str]:
     """Ours, without the session that we stand in and without the tokens of our server, and always recorded."""
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_TOKEN") or name[:10] != "PROGSTORE_"}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.endswith("_TOKEN") or name[:10] != "PROGSTORE_"
+    }
     environment.pop(VARIABLE, None)
     environment |= {"PROGSTORE_BAR": "0", "PROGSTORE_RECORD": "1"}
     if store is not None:

@@ -17,9 +17,9 @@ from progstore.jobs.printed import Printed
 from progstore.live import ambient, exits
 from progstore.live.adoption import own
 from progstore.live.process import MASK, without_credentials
+from progstore.live.reasons import STOP_REQUESTED
 from progstore.live.session import Session, session
 from progstore.live.state import SessionState
-from progstore.live.stopping import STOP_REQUESTED
 from progstore.live.task import Task
 from progstore.live.tracking import track
 from progstore.store.store import open_store
@@ -43,9 +43,12 @@ class _Outcome(NamedTuple):
 def run_here(job: Job, values: Mapping[str, Any], *, started_by: str, store: str | None = None) -> int:
     """Run a job in this process, with its bars, and give the exit code; what it raises is printed as Python does."""
     exits.handle_sigterm()
-    with session(job.name, meta=described(job, values, started_by), store=store) as around:
-        with track(name=job.name, key=KEY, store=store, bar=None if job.task_parameter else False) as task:
-            outcome = _work(job, values, task, around.state)
+    drawn = None if job.task_parameter else False
+    with (
+        session(job.name, meta=described(job, values, started_by), store=store) as around,
+        track(name=job.name, key=KEY, store=store, bar=drawn) as task,
+    ):
+        outcome = _work(job, values, task, around.state)
     if outcome.error is not None:
         traceback.print_exception(outcome.error)
     return _exit_code(outcome, task)

@@ -12,9 +12,9 @@ import threading
 from collections import deque
 
 from progstore.live import ambient, identity
+from progstore.live.reasons import LEFT_EARLY, STOP_REQUESTED, interruption
 from progstore.live.recorder import EXIT_PATIENCE, IMPORT_PATIENCE, recorder
-from progstore.live.state import LEFT_EARLY, TaskState, interruption
-from progstore.live.stopping import STOP_REQUESTED
+from progstore.live.state import TaskState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

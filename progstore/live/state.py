@@ -11,8 +11,9 @@ from itertools import count
 
 from progstore import clean
 from progstore.live.identity import process_uid, uuid7
+from progstore.live.reasons import STOP_REQUESTED, failure_text, interruption, text_of
 from progstore.live.record import Record
-from progstore.live.stopping import STOP_REQUESTED, StopSign, is_stopped
+from progstore.live.stopping import StopSign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from progstore.live.callbacks import Listeners
     from progstore.live.counting import Counter
 
-LEFT_EARLY: Final = "left early"
-"""Why a loop is cancelled that was left without an explanation."""
 MOST_CHILDREN: Final = 1000
 """Same-named tasks nested in one task that are stored; further ones are counted, not stored."""
 
@@ -260,7 +259,7 @@ class TaskState(Record):
         import traceback  # only an error pays for it
 
         self.error_type = type(error).__qualname__
-        self.error = clean.shorten(clean.printable(_text_of(error)), clean.MESSAGE_LIMIT)
+        self.error = clean.shorten(clean.printable(text_of(error)), clean.MESSAGE_LIMIT)
         self.traceback = clean.shorten_front(
             clean.printable("".join(traceback.format_exception(error))), clean.TRACEBACK_LIMIT
         )
@@ -273,32 +272,3 @@ class TaskState(Record):
             self.fail(error)
             self.happened("error", self.error or "", always=True)
             self.status = "error"
-
-
-def why_left(task: TaskState) -> str:
-    """Why a loop is cancelled that was left before its end."""
-    return STOP_REQUESTED if is_stopped(task) else LEFT_EARLY
-
-
-def interruption(error: BaseException) -> str | None:
-    """Why work was given up, where `error` is no failure but a request to stop; None where it is a failure."""
-    if isinstance(error, Exception):
-        return None
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    if isinstance(error, GeneratorExit):
-        return LEFT_EARLY
-    return failure_text(error)
-
-
-def failure_text(error: BaseException) -> str:
-    """An exception in one line, as the interpreter says it, fit to be stored."""
-    said = clean.shorten(clean.printable(_text_of(error)), clean.MESSAGE_LIMIT)
-    return f"{type(error).__qualname__}: {said}" if said else type(error).__qualname__
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001  # a user's __str__ may raise anything, and must not replace the user's error
-        return f"<{type(error).__qualname__} whose text cannot be had>"

@@ -1,4 +1,4 @@
-"""Being asked to stop: the sign that a session's loops look at, and what it means for how a task ends.
+"""Being asked to stop: the sign that a session's loops look at.
 
 The recorder's thread sets the sign (see `listener`); the job only ever looks at it.
 """
@@ -12,10 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, Final
 
-    from progstore.live.state import TaskState
-
-STOP_REQUESTED: Final = "stop requested"
-"""Why a task is cancelled that ended because it was asked to."""
 STOPPABLE: Final = "stoppable"
 """Metadata key of a task: it ends when it is asked to."""
 
@@ -47,8 +43,3 @@ class StopSign:
         All of it is C: it costs a loop some 30 ns an item. Raises whatever `iter(items)` raises.
         """
         return map(itemgetter(1), zip(iter(self._signs.__len__, _SET), items))  # noqa: B905  # the sign ends it
-
-
-def is_stopped(task: TaskState) -> bool:
-    """Whether the task, which ends now by itself, ends because it was asked to: it saw that, and had more to do."""
-    return task.saw_stop and (task.total is None or task.done < task.total)

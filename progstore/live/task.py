@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-import time
 
 from progstore import clean, config, displays
 from progstore.live import context
 from progstore.live.counting import counted
 from progstore.live.exits import remember_left
+from progstore.live.reasons import STOP_REQUESTED, interruption, is_stopped, why_left
 from progstore.live.recorder import recorder
-from progstore.live.state import MOST_CHILDREN, SessionState, TaskState, interruption, why_left
-from progstore.live.stopping import STOP_REQUESTED, STOPPABLE, is_stopped
+from progstore.live.state import MOST_CHILDREN, SessionState, TaskState
+from progstore.live.stopping import STOPPABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,21 +124,11 @@ class Task(_Of[Item]):
         the history of this task, and without one the built-in easing is used. What it shows is marked as an estimate.
         Raises TypeError, BadValue.
         """
-        from progstore.live.views import percent_of  # which only some work needs
+        from progstore.live.simulating import simulate  # which only some work needs
 
         state = self._state
-        end = min(100.0, max(0.0, float(clean.count(until, "until"))))
-        seconds = None if expect is None else float(clean.count(expect, "expect"))
-        if seconds is not None and seconds < 0:
-            from progstore.errors import BadValue  # only a mistake pays for it
-
-            raise BadValue(f"expect must not be negative, got {expect!r}; use 0 where it is not known")
         said = None if message is None else clean.text(message, "message")
-        start = percent_of(state)[0] or 0.0
-        state.simulate_since = None  # while the curve changes there is none
-        state.simulate_from, state.simulate_until, state.simulate_expected = start, end, seconds
-        state.simulate_late_after, state.expects_history = None, expect is None
-        state.simulate_since = time.time()
+        simulate(state, until, expect)
         self._say(state, said)
 
     def __setitem__(self, key: str, value: Any) -> None:

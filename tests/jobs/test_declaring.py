@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import enum
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -39,8 +39,8 @@ def everything(
     width: float,
     *,
     sure: bool,
-    day: datetime.date,
-    at: datetime.datetime,
+    day: dt.date,
+    at: dt.datetime,
     path: Path,
     mode: Literal["fast", "safe", 3],
     size: Size,
@@ -64,8 +64,8 @@ def test_a_job_takes_what_its_annotations_say() -> None:
         "path": "/srv/photos", "mode": "safe", "size": "LARGE", "tags": ["sea", "sun"], "limit": None,
     }  # fmt: skip
     meant = {
-        "text": "a\nb", "number": 7, "width": 1000.0, "sure": True, "day": datetime.date(2026, 11, 30),
-        "at": datetime.datetime(2026, 11, 30, 8, 15), "path": Path("/srv/photos"), "mode": "safe",  # noqa: DTZ001  # typed without a zone
+        "text": "a\nb", "number": 7, "width": 1000.0, "sure": True, "day": dt.date(2026, 11, 30),
+        "at": dt.datetime(2026, 11, 30, 8, 15), "path": Path("/srv/photos"), "mode": "safe",  # noqa: DTZ001  # typed without a zone
         "size": Size.LARGE, "tags": ["sea", "sun"], "limit": None,
     }  # fmt: skip
     assert job.read(typed) == meant
@@ -120,13 +120,37 @@ def test_what_nobody_declared_is_refused() -> None:
         declared("shrink").read({"height": "5"})
 
 
-def untyped(row) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001  # that is what is wrong with it
-def positional(row: int, /) -> None: ...
-def rest(*rows: int) -> None: ...
-def mapping(rows: dict[str, int]) -> None: ...
-def either(row: int | str) -> None: ...
-def unknown(row: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821  # that is what is wrong with it
-def two_tasks(one: progstore.Task[Any], two: progstore.Task[Any]) -> None: ...
+# Each with what is wrong with it.
+
+
+def untyped(row) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001  # that is what is wrong with it
+    """It does not say what it takes."""
+
+
+def positional(row: int, /) -> None:
+    """Nobody can give it by name."""
+
+
+def rest(*rows: int) -> None:
+    """It has no names for what it takes."""
+
+
+def mapping(rows: dict[str, int]) -> None:
+    """It takes what has no text."""
+
+
+def either(row: int | str) -> None:
+    """It takes what text could mean in two ways."""
+
+
+def unknown(row: Nowhere) -> None:  # type: ignore[name-defined]  # noqa: F821  # that is what is wrong with it
+    """It takes what is not there."""
+
+
+def two_tasks(one: progstore.Task[Any], two: progstore.Task[Any]) -> None:
+    """A run has only one."""
+
+
 def generator(rows: int) -> Iterator[int]:
     """Nobody would loop over it."""
     yield rows
@@ -181,7 +205,10 @@ def test_a_name_is_declared_once(declare: Declare) -> None:
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
-        ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found' .*photo_jobs.py, line 3"),
+        (
+            "import nowhere_to_be_found",
+            "ModuleNotFoundError: No module named 'nowhere_to_be_found' .*photo_jobs.py, line 3",
+        ),
         ("1 / 0", "ZeroDivisionError: division by zero .*photo_jobs.py, line 3"),
         ("def f(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),

@@ -72,10 +72,11 @@ def test_work_by_hand_looks_and_ends(rows: Rows) -> None:
     """In a block that ends by itself, and in a loop that is left."""
     with progstore.session("import") as session:
         with progstore.track(name="by hand", total=10**9) as task:
-            assert not task.stop_requested
+            before = task.stop_requested
             ask(session)
             while not task.stop_requested:
                 task.update()
+        assert before is False
         for _ in (loop := progstore.track(range(5), "left")):
             if progstore.current().stop_requested:
                 break
@@ -99,22 +100,25 @@ def test_what_does_not_look_goes_on(rows: Rows) -> None:
 
 def test_what_was_done_before_the_stop_was_seen_is_complete(rows: Rows) -> None:
     """All of the total is done: nothing was cut off."""
-    with progstore.session("import") as session:
-        with progstore.track(name="by hand", total=3) as task:
-            task.update(3)
-            session.state.stop.set()
-            assert task.stop_requested
+    with progstore.session("import") as session, progstore.track(name="by hand", total=3) as task:
+        task.update(3)
+        session.state.stop.set()
+        assert task.stop_requested
     assert rows("SELECT status FROM v_tasks") == [{"status": "complete"}]
     assert rows("SELECT status FROM v_sessions") == [{"status": "complete"}]
 
 
 def test_an_error_after_the_stop_is_an_error(rows: Rows) -> None:
     """Whatever was asked before."""
-    with pytest.raises(ValueError, match="row 7"), progstore.session("import") as session:
-        session.state.stop.set()
-        with progstore.track(name="by hand") as task:
+
+    def fail() -> None:
+        with progstore.session("import") as session, progstore.track(name="by hand") as task:
+            session.state.stop.set()
             assert task.stop_requested
             raise ValueError("row 7")
+
+    with pytest.raises(ValueError, match="row 7"):
+        fail()
     assert rows("SELECT status, error FROM v_tasks") == [{"status": "error", "error": "row 7"}]
 
 

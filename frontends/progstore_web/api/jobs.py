@@ -53,7 +53,9 @@ def _jobs(site: Site) -> list[HTTPRouteHandler]:
         },
         sync_to_thread=True,
     )
-    def start(request: AnyRequest, name: FromPath[str], data: JSONBody[dict[str, Any] | None] = None) -> Response[bytes]:
+    def start(
+        request: AnyRequest, name: FromPath[str], data: JSONBody[dict[str, Any] | None] = None
+    ) -> Response[bytes]:
         site.check_writer(request)
         refuse_others(request, ())
         run = site.jobs.start(name, data or {})
