@@ -29,8 +29,8 @@ Examples:
   progstore ui --jobs photos.jobs               what @progstore.job declares there can be started, too
   PROGSTORE_TOKEN=… progstore ui --host 0.0.0.0 for others, who need the token
 
-Looking changes nothing in the store; only a clean-up that you confirm does, and what you start or stop. The same as JSON
-is under /api/v1, for example /api/v1/sessions?status=error.
+Looking changes nothing in the store; a clean-up that you confirm does, and what you start or stop. The same as JSON is
+under /api/v1, for example /api/v1/sessions?status=error.
 Ctrl-C ends it.
 """
 

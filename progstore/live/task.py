@@ -8,6 +8,7 @@ from progstore import clean, config, displays
 from progstore.live import context
 from progstore.live.counting import counted
 from progstore.live.exits import remember_left
+from progstore.live.generic import Item, Of
 from progstore.live.reasons import STOP_REQUESTED, interruption, is_stopped, why_left
 from progstore.live.recorder import recorder
 from progstore.live.state import MOST_CHILDREN, SessionState, TaskState
@@ -17,23 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
-    from typing import Any, Generic, Self
-
-    from typing_extensions import TypeVar
-
-    Item = TypeVar("Item", default=Any)
-
-    class _Of(Generic[Item]): ...
-
-else:
-    Item = None
-
-    class _Of:
-        """Makes `Task[int]` possible without importing typing, which takes longer than a first loop may."""
-
-        def __class_getitem__(cls, item: object) -> type:
-            return cls
-
+    from typing import Any, Self
 
 _NOWHERE = SessionState("", "ambient", store=None)
 
@@ -44,7 +29,7 @@ def current() -> Task[Any]:
     return Task.of(state) if state is not None else Task.nothing()
 
 
-class Task(_Of[Item]):
+class Task(Of[Item]):
     """One piece of work. Iterate it, use it in a `with` block, or call its methods; made by `track()`.
 
     Exhausting the loop completes it; leaving the loop early without an explanation cancels it; an exception that leaves
