@@ -24,7 +24,8 @@ class ProgstorePlugin(InitPlugin):
 
     `auth`, `jobs` and `jobs_at_once` are as `create_app` takes them. Its guards and middleware, the host's own sign-in
     among them, come before the pages; its templates, error handlers, logging and schema have nothing to do with them.
-    The store stays the caller's: close it when the application has ended. Raises ValueError for a path that is not of the form "/progress".
+    The store stays the caller's: close it when the application has ended. Raises ValueError for a path that is not of
+    the form "/progress".
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from progstore.live.state import SessionState
-from progstore.store.faults import STORE_FAULTS
+from progstore.store.faults import store_faults
 from progstore.store.store import Store, open_store
 
 LOOK_EVERY: Final = 1.0
@@ -36,7 +36,7 @@ class Listener:
         try:
             for uid in self._asked(frozenset(waiting)):
                 waiting[uid].stop.set()
-        except STORE_FAULTS:  # the tick that cannot write warns of it; here it is tried again
+        except store_faults():  # the tick that cannot write warns of it; here it is tried again
             self.close()
 
     def close(self) -> None:

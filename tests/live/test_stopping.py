@@ -10,6 +10,7 @@ import pytest
 
 import progstore
 from progstore.live import listener
+from progstore.store.engine import locate
 from tests.live.conftest import Rows
 
 DEADLINE = 30.0
@@ -152,10 +153,7 @@ def test_only_what_goes_on_can_be_asked(rows: Rows, until: Callable[..., Any]) -
 
 def test_a_request_needs_no_turn_among_clean_ups(rows: Rows) -> None:
     """Somebody who cleans up for hours must not keep a job from being stopped."""
-    from progstore.store.cleaner import Cleaner
-    from progstore.store.engine import locate
-
     with progstore.session("import") as session, progstore.track(name="rows"):
         assert progstore.flush(10)
-        with Cleaner(locate(None)):
+        with locate(None).cleaner():
             ask(session)
