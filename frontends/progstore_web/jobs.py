@@ -49,6 +49,6 @@ class Jobs:
             if len(self._runs) >= self._at_once:
                 reason = f"{len(self._runs)} jobs of this server run already, and no more at once; wait, or stop one"
                 raise ClientException(reason, status_code=409)
-            run = job.start(arguments, store=self._store.url, started_by="web")
+            run = job.start(arguments, store=self._store, started_by="web")
             self._runs.append(run)
         return run

@@ -18,6 +18,7 @@ from progstore.values import Json
 
 if TYPE_CHECKING:
     from progstore.jobs.starting import JobRun
+    from progstore.store.store import Store
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -77,11 +78,16 @@ class Job:
             asyncio.run(result)
 
     def start(
-        self, arguments: Mapping[str, Any] | None = None, *, store: str | None = None, started_by: str = "python"
+        self,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        store: Store | str | None = None,
+        started_by: str = "python",
     ) -> JobRun:
-        """Start it in a process of its own, which goes on when this one ends; its run is in the store at once.
+        """Start it in a process of its own, which goes on when this one ends; its run is in `store` at once.
 
-        Raises BadArguments, and StoreError where the store cannot be written; then nothing was started.
+        `started_by` is kept with the run. Raises BadArguments; StoreError where the store cannot be written, OSError
+        where the system starts no process: then the run is an error, or is not there.
         """
         from progstore.jobs.starting import start  # with the recorder; who only declares jobs needs none of it
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,11 +25,12 @@ from progstore.live.identity import VARIABLE
 from progstore.live.recorder import recorder
 from progstore.live.session import Session
 from progstore.live.state import SessionState, TaskState
-from progstore.store.store import open_store
+from progstore.store.store import Store, open_store
 
 PATIENCE: Final = 5.0
 """Seconds that a start waits for the store."""
 
+_TOKEN: Final = re.compile("PROGSTORE_([A-Z]+_)?TOKEN")
 _log = logging.getLogger("progstore")
 
 
@@ -84,13 +86,13 @@ class JobRun:
         return text_lines(self._printed.read())
 
 
-def start(job: Job, arguments: Mapping[str, Any], *, store: str | None, started_by: str) -> JobRun:
+def start(job: Job, arguments: Mapping[str, Any], *, store: Store | str | None, started_by: str) -> JobRun:
     """Start the job. Its run is in the store, pending, before its process begins, which then makes the run its own.
 
     Raises BadArguments, StoreError, and OSError where the system starts no process.
     """
     values = job.read(arguments)
-    url = ambient.store_url(store)
+    url = store.given_url if isinstance(store, Store) else ambient.store_url(store)
     state = SessionState(job.name, "declared", store=url, joined=True)
     state.put_all(described(job, values, started_by))
     task = TaskState(state, job.name, key=KEY, record=True, interval=config.setting("interval"))
@@ -131,9 +133,7 @@ def _spawn(job: Job, state: SessionState, arguments: Mapping[str, Any], printed:
 
 def _environment(store: str | None) -> dict[str, str]:
     """Ours, without the session that we stand in and without the tokens of our server, and always recorded."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.endswith("_TOKEN") or name[:10] != "PROGSTORE_"
-    }
+    environment = {name: value for name, value in os.environ.items() if not _TOKEN.fullmatch(name)}
     environment.pop(VARIABLE, None)
     environment |= {"PROGSTORE_BAR": "0", "PROGSTORE_RECORD": "1"}
     if store is not None:

@@ -68,9 +68,12 @@ class Task(Of[Item]):
     def listen(self) -> None:
         """From here on it ends when its session is asked to stop, and everybody may know."""
         state = self._state
-        if state.is_live:
-            state.stoppable = True
-            state.put_json(STOPPABLE, "true")
+        if not state.is_live:
+            return
+        state.stoppable = True
+        if state.record and not state.inert:
+            state.meta[STOPPABLE] = "true"  # not by put(): this must not raise, however full it is
+            state.meta_dirty[STOPPABLE] = None
             state.session.listens = True
             recorder.hurry()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from progstore import config
 from progstore.errors import BadFilter, BadValue, NotFound
 from progstore.store.engine import locate
 from progstore.store.filters import check_limit, is_id, read_cursor
@@ -51,6 +53,8 @@ class Store:
 
     url: str
     """The store's URL."""
+    given_url: str | None
+    """The URL as it was given, perhaps with a password: for handing on, never for showing. None is the default one."""
     name: str
     """What the store is called in messages: the path of its file, or its server and database."""
     notice: str
@@ -61,6 +65,7 @@ class Store:
             raise BadValue(f"stale_after is a number of seconds, or 0 for never; got {stale_after!r}")
         location = locate(url)
         self.url = location.url
+        self.given_url = _absolute(config.setting("store", url))
         self.name = location.name
         self.notice = location.notice
         self._location = location
@@ -351,3 +356,7 @@ class Store:
         from progstore.store import clean_up
 
         return clean_up.settle_now(self._reader, self._watch)
+
+
+def _absolute(url: str | None) -> str | None:
+    return url if url is None or "://" in url else os.path.abspath(os.path.expanduser(url))

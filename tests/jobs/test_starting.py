@@ -47,9 +47,10 @@ def gate(tmp_path: Path) -> Path:
 
 
 def test_a_run_is_there_at_once_and_its_secrets_nowhere(
-    declare: Declare, gate: Path, until: Callable[..., Any]
+    declare: Declare, gate: Path, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pending before its process has imported anything; then it is that process's own, which leaves no zombie."""
+    monkeypatch.setenv("PROGSTORE_TOKEN", "of the server")
     arguments = {"gate": str(gate), "api_key": "hunter2", "home": "https://ann:secret@example.org/"}
     run = declare(WAITS)["wait"].start(arguments, started_by="web")
     session = run_of(run)
@@ -62,6 +63,7 @@ def test_a_run_is_there_at_once_and_its_secrets_nowhere(
     assert (session.status, session.pid, session.kind) == ("running", run.pid, "block")
     seen = Path(f"/proc/{run.pid}/cmdline").read_bytes() + Path(f"/proc/{run.pid}/environ").read_bytes()
     assert b"hunter2" not in seen
+    assert b"of the server" not in seen
     assert os.getsid(run.pid) == run.pid
     assert run.is_running
     gate.write_text("go on")
