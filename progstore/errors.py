@@ -67,9 +67,14 @@ class AlreadyEnded(ProgstoreError):
 class BadArguments(BadValue):
     """A job cannot be started with these arguments; `faults` says for each parameter what is wrong with its value."""
 
-    def __init__(self, faults: Mapping[str, str]) -> None:
-        super().__init__("; ".join(f"{name}: {fault}" for name, fault in faults.items()))
-        self.faults = dict(faults)
+    faults: Mapping[str, str] = {}
+
+    @classmethod
+    def of(cls, faults: Mapping[str, str]) -> BadArguments:
+        """The error of these faults."""
+        error = cls("; ".join(f"{name}: {fault}" for name, fault in faults.items()))
+        error.faults = dict(faults)
+        return error
 
 
 class MissingExtra(ProgstoreError, ImportError):

@@ -9,13 +9,16 @@ import sys
 import webbrowser
 from collections.abc import Mapping
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import click
 
 import progstore
-from progstore import Job
 from progstore_web.access import Access, host_name, parse_tokens
 from progstore_web.listening import address, has_display, is_loopback, is_wildcard, listen, own_names
+
+if TYPE_CHECKING:
+    from progstore import Job
 
 PORT = 8787
 ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.ASCII)
@@ -26,7 +29,7 @@ HELP = """Open a live page of what runs and what ran, in the browser.
 Examples:
   progstore ui                                  this machine only, in your browser
   progstore ui --store /srv/jobs.db --no-open   another store, only the address
-  progstore ui --jobs photos.jobs               what @progstore.job declares there can be started, too
+  progstore ui --jobs photos.jobs               jobs can be started here, too
   PROGSTORE_TOKEN=… progstore ui --host 0.0.0.0 for others, who need the token
 
 Looking changes nothing in the store; a clean-up that you confirm does, and what you start or stop. The same as JSON is

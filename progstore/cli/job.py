@@ -147,7 +147,7 @@ def _collected(job: Job, arguments: Sequence[tuple[str, str]]) -> dict[str, Any]
         if name in many:
             collected.setdefault(name, []).append(text)
         elif name in collected:
-            raise BadArguments({name: "is given twice"})
+            raise BadArguments.of({name: "is given twice"})
         else:
             collected[name] = text
     return collected

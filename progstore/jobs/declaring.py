@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import inspect
 import re
@@ -67,7 +66,7 @@ class Job:
             except ValueError as error:
                 faults[name] = str(error)
         if faults:
-            raise BadArguments(faults)
+            raise BadArguments.of(faults)
         return values
 
     def call(self, task: Task[Any], values: Mapping[str, Any]) -> None:
@@ -75,6 +74,8 @@ class Job:
         given = dict(values) if self.task_parameter is None else {**values, self.task_parameter: task}
         result = self.func(**given)
         if inspect.iscoroutine(result):
+            import asyncio  # few jobs need it
+
             asyncio.run(result)
 
     def start(
