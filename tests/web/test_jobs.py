@@ -225,7 +225,7 @@ def test_the_percent_of_a_job_is_never_more_than_is_known(filled: Filled) -> Non
     root = filled.task(session, status="running", process_id=1, key="job", total=None)
 
     def percent() -> float | None:
-        with progstore.open_store(filled.location.path) as store:
+        with progstore.open_store(filled.location.url) as store:
             return job_state(store.session(session)).percent
 
     assert percent() is None
@@ -246,7 +246,7 @@ def test_a_job_whose_process_was_lost_is_done(filled: Filled) -> None:
     session = filled.session("reindex", status=None, process_id=filled.dead_process())
     filled.meta(session, job="reindex")
     filled.task(session, status="running", process_id=1, key="job")
-    with progstore.open_store(filled.location.path) as store:
+    with progstore.open_store(filled.location.url) as store:
         told = job_state(store.session(session))
     assert (told.done, told.state) == (True, "lost")
     assert "is gone" in str(told.error)
