@@ -112,6 +112,12 @@ class TaskView:
     meta: Mapping[str, Any] = field(default_factory=dict)
     curve: tuple[tuple[float, float], ...] = ()
 
+    @property
+    def stoppable(self) -> bool:
+        """Whether it runs, and has said that it ends when its session is asked to stop."""
+        is_lost = self.verdict is not None and self.verdict.life is Life.LOST
+        return self.status is Status.RUNNING and not is_lost and self.meta.get("stoppable") is True
+
     def to_dict(self) -> dict[str, Json]:
         """The task as plain JSON."""
         return _plain(self)
@@ -129,7 +135,8 @@ class SessionView:
     `status` is derived: from the newest attempt of each task, the session's own end and the verdicts. `counts` has the
     number of tasks by status. `tasks` is filled where one session is asked for, and empty in lists. `received_at` is
     when it last came from another machine over the network, by the clock here, and `clock_offset` by how many seconds
-    that machine's clock is ahead; both None for what is written here directly.
+    that machine's clock is ahead; both None for what is written here directly. `stop_requested_at` is when somebody
+    asked it to stop.
     """
 
     id: int
@@ -152,6 +159,7 @@ class SessionView:
     clock_offset: float | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
     tasks: tuple[TaskView, ...] = ()
+    stop_requested_at: float | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """The session, with its tasks where they were read, as plain JSON."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import pytest
@@ -18,6 +19,10 @@ from hypothesis import settings
 
 from progstore import config
 
+if TYPE_CHECKING:
+    from progstore import Job
+
+Declare = Callable[..., "Mapping[str, Job]"]
 Program = Callable[..., "subprocess.Popen[str]"]
 Answer = TypeVar("Answer")
 
@@ -112,6 +117,23 @@ def run_program(program: Program) -> Callable[..., str]:
         return output
 
     return run
+
+
+@pytest.fixture
+def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Declare:
+    """Writes a module that declares jobs into a folder where Python looks for modules, and loads it."""
+    from progstore.jobs import declaring  # not every test's
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(declaring, "_declared", {})
+
+    def declare(source: str, *, module: str = "photo_jobs") -> Mapping[str, Job]:
+        (tmp_path / f"{module}.py").write_text(f"import progstore\n\n{textwrap.dedent(source)}", encoding="utf-8")
+        importlib.invalidate_caches()
+        sys.modules.pop(module, None)  # an earlier test's
+        return declaring.load_jobs(module)
+
+    return declare
 
 
 @pytest.fixture

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
+import sys
 import webbrowser
+from collections.abc import Mapping
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import click
 
 import progstore
 from progstore_web.access import Access, host_name, parse_tokens
 from progstore_web.listening import address, has_display, is_loopback, is_wildcard, listen, own_names
+
+if TYPE_CHECKING:
+    from progstore import Job
 
 PORT = 8787
 ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.ASCII)
@@ -22,10 +29,12 @@ HELP = """Open a live page of what runs and what ran, in the browser.
 Examples:
   progstore ui                                  this machine only, in your browser
   progstore ui --store /srv/jobs.db --no-open   another store, only the address
+  progstore ui --jobs photos.jobs               jobs can be started here, too
   PROGSTORE_TOKEN=… progstore ui --host 0.0.0.0 for others, who need the token
 
-Looking changes nothing in the store; only a clean-up that you confirm does, and --retention. The same as JSON is under
-/api/v1, for example /api/v1/sessions?status=error. Progressista's clients may post to /progress.
+Looking changes nothing in the store; a clean-up that you confirm does, --retention, and what you start or stop.
+The same as JSON is under /api/v1, for example /api/v1/sessions?status=error. Progressista's clients may post to
+/progress.
 Ctrl-C ends it.
 """
 
@@ -49,7 +58,7 @@ Ctrl-C ends it.
     "--view-token",
     envvar="PROGSTORE_VIEW_TOKEN",
     metavar="TOKEN",
-    help="Let who knows it read, but not delete. [env: PROGSTORE_VIEW_TOKEN]",
+    help="Let who knows it read, but not delete, start or stop. [env: PROGSTORE_VIEW_TOKEN]",
 )
 @click.option(
     "--push-token",
@@ -78,6 +87,22 @@ Ctrl-C ends it.
     callback=lambda _context, _option, given: 0.0 if given == "0" else progstore.parse_age(given),
     help="Remove what ended longer ago, as in 7d or 26h; what runs is kept.",
 )
+@click.option(
+    "--jobs",
+    "modules",
+    multiple=True,
+    envvar="PROGSTORE_JOBS",
+    metavar="MODULE",
+    help="Let who may delete start the jobs of this module, too; may be repeated. [env: PROGSTORE_JOBS]",
+)
+@click.option(
+    "--jobs-at-once",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Jobs that this server runs at once.",
+)
 @click.option("--root-path", default="", metavar="PATH", help="Where a proxy shows the pages, as in /jobs.")
 @click.option("--no-open", is_flag=True, help="Open no browser.")
 @click.option(
@@ -95,6 +120,8 @@ def ui(
     origins: tuple[str, ...],
     stale_after: float,
     retention: float,
+    modules: tuple[str, ...],
+    jobs_at_once: int,
     root_path: str,
     no_open: bool,
     url: str | None,
@@ -116,6 +143,7 @@ def ui(
         hosts=own_names(host) | {host_name(name) for name in names},
         any_address=is_wildcard(host),
     )
+    jobs = _jobs(modules)
     try:
         gc.disable()  # until it answers all that is made stays, and looking through it takes a tenth of the start
         from progstore_web.server import serve  # not at the top, so that `--help` stays quick
@@ -129,10 +157,21 @@ def ui(
                 access,
                 root_path=root_path,
                 retention=retention,
+                jobs=jobs,
+                jobs_at_once=jobs_at_once,
                 ready=lambda: _say(where, opens=opens),
             )
     except KeyboardInterrupt:
         click.echo()  # Ctrl-C is how one ends a server, and no failure
+
+
+def _jobs(modules: tuple[str, ...]) -> Mapping[str, Job]:
+    """The jobs that may be started; modules are found as `python -m` finds them, in the working directory first."""
+    if not modules:
+        return {}
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    return progstore.load_jobs(*modules)
 
 
 def _tokens(option: str, given: str | None) -> tuple[str, ...]:

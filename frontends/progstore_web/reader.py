@@ -161,6 +161,11 @@ class Reader:
             if not watchers and self._watchers.get(name) is watchers:
                 del self._watchers[name]
 
+    def catch_up(self) -> None:
+        """Read again now what has changed, so that who changed it sees that at once."""
+        with self._one_at_a_time:
+            self._look()
+
     def close(self) -> None:
         """End the thread; the store stays open, for it is the caller's."""
         self._ended.set()

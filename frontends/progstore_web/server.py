@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
-from progstore import Store
+from progstore import Job, Store
 from progstore_web.access import Access
 from progstore_web.app import create_app
 from progstore_web.problems import BODY_LIMIT
@@ -52,6 +52,8 @@ def serve(
     *,
     root_path: str,
     retention: float,
+    jobs: Mapping[str, Job],
+    jobs_at_once: int,
     ready: Callable[[], None],
 ) -> None:
     """Serve on `listener`; `ready` is called once pages are answered. What ended more than `retention` seconds ago is
@@ -59,7 +61,7 @@ def serve(
 
     Raises KeyboardInterrupt when Ctrl-C ended it.
     """
-    app = create_app(store, root_path=root_path, auth=access)
+    app = create_app(store, root_path=root_path, auth=access, jobs=jobs, jobs_at_once=jobs_at_once)
     config = uvicorn.Config(
         app,
         log_level="warning",

@@ -14,6 +14,7 @@ from progstore import Store
 from progstore_web.access import Access, Role, bearer_of, cookies_of
 from progstore_web.conditional import HTML, AnyRequest, changed, is_known, tag_of, unchanged
 from progstore_web.gate import ROOT
+from progstore_web.jobs import Jobs
 from progstore_web.reader import Reader, Snapshot
 from progstore_web.rendering import Templates
 from progstore_web.streams import Streams
@@ -40,6 +41,7 @@ class Site:
     streams: Streams
     templates: Templates
     access: Access
+    jobs: Jobs
     assets_version: str
 
     def role(self, request: AnyRequest) -> Role:

@@ -20,6 +20,7 @@ _CORE = {
     "show": "look_at",
     "run": "run",
     "exec": "exec",
+    "job": "job",
     "check": "ask",
     "wait": "ask",
     "sql": "data",

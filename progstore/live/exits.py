@@ -12,8 +12,9 @@ import threading
 from collections import deque
 
 from progstore.live import ambient, identity
+from progstore.live.reasons import LEFT_EARLY, STOP_REQUESTED, interruption
 from progstore.live.recorder import EXIT_PATIENCE, IMPORT_PATIENCE, recorder
-from progstore.live.state import LEFT_EARLY, TaskState, interruption
+from progstore.live.state import TaskState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,7 +158,9 @@ def _sharpen(error: BaseException, trace: TracebackType | None) -> None:
         lines[id(trace.tb_frame), trace.tb_frame.f_code] = trace.tb_lineno
         trace = trace.tb_next
     for state in list(_left_early):
-        if state.frame is None or lines.get(state.frame) != state.left_at_line or state.message != LEFT_EARLY:
+        if state.frame is None or lines.get(state.frame) != state.left_at_line:
+            continue
+        if state.message not in (LEFT_EARLY, STOP_REQUESTED):
             continue
         state.sharpen(error)
         recorder.end(state)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from progstore import config
 from progstore.live.gather import Draft, forget_written, identity, is_settled, report, session_news
+from progstore.live.listener import Listener
 from progstore.live.process import process_row
 from progstore.live.state import SessionState, TaskState
 from progstore.owner import HEARTBEAT
@@ -40,6 +42,7 @@ class Outbox:
 
     def __init__(self, url: str | None) -> None:
         self._writer = StoreWriter(url)
+        self._listener = Listener(url)
         self._process = process_row(config.setting("interval"))
         self._sessions: dict[str, SessionState] = {}
         self._tasks: dict[int, TaskState] = {}
@@ -79,6 +82,18 @@ class Outbox:
         """Seconds from one tick to the next when nothing begins or ends."""
         longest = FIRST_BACKOFF if self._is_behind else HEARTBEAT
         return min([longest, *(task.interval for task in self._tasks.values() if task.is_live)])
+
+    def look_due(self) -> float | None:
+        """Seconds until it is time to look whether something was asked to stop; None where nothing heeds it."""
+        return self._listener.wait() if any(True for _ in self._listening()) else None
+
+    def look(self) -> None:
+        """Look, where it is time."""
+        if sessions := list(self._listening()):
+            self._listener.look(sessions)
+
+    def _listening(self) -> Iterator[SessionState]:
+        return (each for each in self._sessions.values() if each.listens and each.is_open and not each.stop.is_set)
 
     @property
     def is_hopeless(self) -> bool:
@@ -120,6 +135,7 @@ class Outbox:
 
     def close(self) -> None:
         """Give the connection back; a process that is over gives its lock back too."""
+        self._listener.close()
         try:
             if self._process.ended_at is not None:
                 self._writer.release()

@@ -44,6 +44,15 @@ class Outboxes:
 
         return min((outbox.pace() for outbox in self._by_store.values()), default=HEARTBEAT)
 
+    def look_due(self) -> float | None:
+        """Seconds until somebody has to look whether something was asked to stop; None where nothing heeds it."""
+        return min((due for each in self._by_store.values() if (due := each.look_due()) is not None), default=None)
+
+    def look(self) -> None:
+        """Look whether something was asked to stop, where that is due."""
+        for outbox in self._by_store.values():
+            outbox.look()
+
     def write(self, *, hurry: bool, end_reason: str | None) -> list[Outbox]:
         """Write all that changed; returns those outboxes in which something is left unwritten."""
         return [outbox for outbox in self._by_store.values() if not outbox.write(hurry=hurry, end_reason=end_reason)]

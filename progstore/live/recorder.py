@@ -259,7 +259,9 @@ class Recorder:
             remaining = self._last_tick + pause - time.monotonic()
             if remaining <= 0 or self._is_at_once:
                 return True
-            self._bell.wait(remaining)
+            look = self._outboxes.look_due()
+            self._bell.wait(remaining if look is None else min(remaining, look))
+            self._outboxes.look()
         return False
 
     def _tick(self) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from progstore import config
 from progstore.errors import BadFilter, BadValue, NotFound
 from progstore.store.engine import locate
 from progstore.store.filters import check_limit, is_id, read_cursor
@@ -52,6 +54,8 @@ class Store:
 
     url: str
     """The store's URL."""
+    given_url: str | None
+    """The URL as it was given, perhaps with a password: for handing on, never for showing. None is the default one."""
     name: str
     """What the store is called in messages: the path of its file, or its server and database."""
     notice: str
@@ -64,6 +68,7 @@ class Store:
             raise BadValue(f"stale_after is a number of seconds, or 0 for never; got {stale_after!r}")
         location = locate(url)
         self.url = location.url
+        self.given_url = _absolute(config.setting("store", url))
         self.name = location.name
         self.notice = location.notice
         self.stale_after = stale_after
@@ -325,6 +330,25 @@ class Store:
 
         return clean_up.vacuum(self._reader)
 
+    # Asking work to stop
+
+    def request_stop(self, session_id: int | str) -> None:
+        """Ask a session, by integer id or uid, to stop: `task.stop_requested` becomes true in its processes within
+        about a second, and loops tracked with `stoppable=True` end. What does not look at it goes on.
+
+        Asking again changes nothing. Raises NotFound, AlreadyEnded, StoreBusy.
+        """
+        from progstore.store import stop_requests
+
+        stop_requests.request(self._reader, self.session(session_id))
+
+    def stop_requests(self, uids: Iterable[str]) -> frozenset[str]:
+        """Of the sessions with these uids, those that were asked to stop."""
+        from progstore.store import stop_requests
+
+        with self._reader.connection() as connection:
+            return stop_requests.requested(connection, uids)
+
     # The file itself
 
     def check(self, *, integrity: bool = True) -> Mapping[str, Any]:
@@ -345,3 +369,7 @@ class Store:
         from progstore.store import clean_up
 
         return clean_up.settle_now(self._reader, self._watch)
+
+
+def _absolute(url: str | None) -> str | None:
+    return url if url is None or "://" in url else os.path.abspath(os.path.expanduser(url))

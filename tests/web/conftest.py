@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,6 +74,8 @@ class Serve(Protocol):
         mounted_at: str = "",
         path: Path | None = None,
         stale_after: float = 0.0,
+        jobs: Mapping[str, progstore.Job] | None = None,
+        jobs_at_once: int = 4,
     ) -> httpx.Client:
         """The client; its base URL is the server."""
 
@@ -90,9 +92,11 @@ def serve(store_path: Path) -> Iterator[Serve]:
         mounted_at: str = "",
         path: Path | None = None,
         stale_after: float = 0.0,
+        jobs: Mapping[str, progstore.Job] | None = None,
+        jobs_at_once: int = 4,
     ) -> httpx.Client:
         store = progstore.open_store(str(path or store_path), stale_after=stale_after)
-        app: Any = create_app(store, root_path=root_path, auth=access)
+        app: Any = create_app(store, root_path=root_path, auth=access, jobs=jobs, jobs_at_once=jobs_at_once)
         listener = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(
             uvicorn.Config(_mounted(app, mounted_at) if mounted_at else app, log_config=None, access_log=False)

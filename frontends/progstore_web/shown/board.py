@@ -8,6 +8,7 @@ from typing import Any
 
 from progstore import Filter, Life, SessionView, Status, Store, StoreError, StoreNotFound, TaskView
 from progstore_web.bars import Bar, session_bar, task_bar
+from progstore_web.shown.job_run import can_stop
 from progstore_web.shown.trees import Row, rows_of, some_of
 from progstore_web.wording import BYTES, amount, counted, failure, number, state
 
@@ -58,6 +59,11 @@ class Card:
             return counted(self._only) + ("" if word == state(self.session).word else f", {word}")
         counts = [f"{count:,} {word}" for word, count in sorted(self.session.counts.items()) if count]
         return f"{sum(self.session.counts.values()):,} tasks: {', '.join(counts)}" if counts else "no task"
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether there is any use in asking it to stop."""
+        return can_stop(self.session, (row.task for row in self.rows))
 
     @property
     def message(self) -> str:
