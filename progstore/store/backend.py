@@ -40,6 +40,8 @@ class Location(ABC):
 
     notice: str = ""
     """A word for the user about the choice of the place, or empty."""
+    dialect: ClassVar[str]
+    """SQLAlchemy's name of the kind of database."""
     foreign: ClassVar[str]
     """What is said where the place holds another program's tables."""
 
