@@ -68,6 +68,10 @@ class Location(ABC):
         """
 
     @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is something at that place, as far as can be told without asking what."""
+
+    @abstractmethod
     def writer_engine(self, *, patience: float | None = None) -> Engine:
         """An engine whose connections can write. They wait `patience` seconds for others, by default only a moment."""
 

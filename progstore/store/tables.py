@@ -238,7 +238,7 @@ UTC; NULL where they write to it themselves), and by how many seconds their cloc
 outgoing = Table(
     "outgoing",
     metadata,
-    Column("url", Text, primary_key=True),
+    Column("url", Words, primary_key=True),
     Column("session_id", Id, primary_key=True, autoincrement=False),
     Column("task_id", Id, primary_key=True, autoincrement=False),
     Column("rev", Id, nullable=False),
@@ -251,7 +251,7 @@ revision, and after which event's id there may be events to send. Written with t
 senders = Table(
     "senders",
     metadata,
-    Column("url", Text, primary_key=True),
+    Column("url", Words, primary_key=True),
     Column("process_id", Id, primary_key=True, autoincrement=False),
     Column("beats", Id, nullable=False),
 )

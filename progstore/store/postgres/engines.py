@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool, QueuePool
 
 from progstore.errors import MissingExtra
@@ -52,6 +52,11 @@ def looking_engine(url: URL) -> Engine:
     """An engine whose connections answer in autocommit, for one that is kept. Raises MissingExtra."""
     engine = _engine(url, LOCK_SECONDS, WRITE_SECONDS, IDLE_SECONDS, poolclass=NullPool)
     return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def now(connection: Connection) -> float:
+    """The time (seconds UTC) by the server's clock, not that of the transaction's begin."""
+    return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())
 
 
 def _engine(url: URL, lock: float, statement: float, idle: float, **pool: Any) -> Engine:

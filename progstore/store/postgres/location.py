@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, ProgrammingError
 
 from progstore.errors import MissingExtra, StoreBusy, StoreError
 from progstore.store.backend import GLANCE, Glance, Hold, Location, Looker, OwnerLocks
-from progstore.store.faults import ADVICE, Fault
+from progstore.store.faults import ADVICE, Fault, driver_errors
 from progstore.store.postgres import engines, faults, locks
 
 if TYPE_CHECKING:
@@ -69,6 +69,17 @@ class PostgresLocation(Location):
         """One server stays the same."""
         return self.url
 
+    def exists(self) -> bool:
+        """Whether the server lets one in to that database and there are tables; nothing else is told."""
+        engine = self.reader_engine()
+        try:
+            with engine.connect() as connection:
+                return bool(self.tables(connection))
+        except driver_errors():
+            return False
+        finally:
+            engine.dispose()
+
     def writer_engine(self, *, patience: float | None = None) -> Engine:
         """See `engines`."""
         return engines.writer_engine(self._address, lock_seconds=patience or engines.LOCK_SECONDS)
@@ -92,7 +103,7 @@ class PostgresLocation(Location):
 
     def now(self, connection: Connection) -> float:
         """The server's clock, for readers on several machines have clocks of their own."""
-        return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())
+        return engines.now(connection)
 
     def make(self) -> None:
         """Databases are made by whoever runs the server."""

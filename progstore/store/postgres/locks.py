@@ -30,7 +30,7 @@ _HELD: Final = f"""
 SELECT objid::bigint FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 2
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND classid::bigint = ({_STORE} + 4294967296) % 4294967296 AND objid::bigint = ANY(%s)
+  AND classid::bigint = ({_STORE} + 4294967296) %% 4294967296 AND objid::bigint = ANY(%s)
 """  # fmt: skip
 
 

@@ -3,9 +3,9 @@
 Three fences, none of which reads SQL itself:
 
 1. The statement is prepared by the extended protocol, which takes one statement, and described without being run.
-2. As a subquery it is made a view that is rolled back again. Then the server's own parse of it is at hand: every relation
-   and every function by its number, whatever spelling, cast or operator brought it in. Relations must be of the store's
-   schema; functions must be the server's own and must only compute, by what the server says of each.
+2. As a subquery it is made a view that is rolled back again. Then the server's own parse of it is at hand: every
+   relation and every function by its number, whatever spelling, cast or operator brought it in. Relations must be of
+   the store's schema; functions must be the server's own and must only compute, by what the server says of each.
 3. Just that subquery is run in a READ ONLY transaction with time limits, on a connection that is closed afterwards.
 
 What is not guaranteed: a value may take as much of the server's memory as a value can (1 GB), and views that others
@@ -61,7 +61,9 @@ WHERE p.oid IS NULL OR p.oid >= 16384 OR p.pronamespace <> 'pg_catalog'::regname
   OR p.proname ~ %(telltale)s AND p.proname <> ALL(%(harmless)s)
 """
 # The numbers below 16384 are given when a server is made.
-_REFUSED_OPERATORS: Final = "SELECT 'operator ' || oprname FROM pg_operator WHERE oid >= 16384 AND oid = ANY(%(numbers)s)"
+_REFUSED_OPERATORS: Final = """
+SELECT 'operator ' || oprname FROM pg_operator WHERE oid >= 16384 AND oid = ANY(%(numbers)s)
+"""
 _REFUSED_RELATIONS: Final = """
 SELECT n.nspname || '.' || c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.oid = ANY(%(numbers)s) AND c.oid <> 'pg_temp.progstore_question'::regclass

@@ -78,7 +78,7 @@ class PostgresSpelling(Spelling):
         return f"jsonb_array_elements(CAST({curve} AS jsonb)) AS c(value)"
 
     def create_view(self, connection: Connection, name: str, view: View) -> None:
-        """The meaning is kept as comments, so that `\\d+ v_tasks` explains itself."""
+        r"""The meaning is kept as comments, so that `\d+ v_tasks` explains itself."""
         connection.exec_driver_sql(f"CREATE VIEW {name} AS\n{view.sql}")
         for statement in view.comments(name):
             connection.exec_driver_sql(statement)

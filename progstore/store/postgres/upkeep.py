@@ -26,7 +26,7 @@ def facts(name: str, connection: Connection, *, integrity: bool) -> Mapping[str,
 
     The server sees to it that its files are sound; that our tables can be read is all that is added here.
     """
-    found: dict[str, Any] = {"server": name, "size": size(connection)}
+    found: dict[str, Any] = {"path": name, "size": size(connection)}
     if integrity:
         found["integrity"] = "ok"
     found["postgresql"] = str(connection.exec_driver_sql("SHOW server_version").scalar_one())
