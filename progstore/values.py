@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -329,3 +329,11 @@ def _plain_value(value: Any) -> Json:
     if isinstance(value, (list, tuple)):
         return [_plain_value(each) for each in value]
     return value  # type: ignore[no-any-return]  # what is left came from JSON or is a number
+
+
+class ViewInfo(NamedTuple):
+    """A documented view of a store: what it holds, and each column's name with what it means."""
+
+    name: str
+    purpose: str
+    columns: tuple[tuple[str, str], ...]

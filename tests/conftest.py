@@ -47,6 +47,46 @@ def soak(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--soak"))
 
 
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """The URL of a PostgreSQL server that all workers of this run share."""
+    from tests import postgres
+
+    base = tmp_path_factory.getbasetemp()
+    with postgres.shared((base if worker_id == "master" else base.parent) / "postgres") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server: str, worker_id: str) -> Iterator[str]:
+    """The URL of a database of this worker's own."""
+    from tests import postgres
+
+    with postgres.database(postgres_server, f"progstore_{worker_id}_{os.getpid()}") as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_store(postgres_database: str) -> str:
+    """The URL of a store without any rows in this worker's database; there may be no tables yet."""
+    import psycopg
+
+    from tests import postgres
+
+    with psycopg.connect(postgres_database) as connection:
+        postgres.empty(connection)
+    return postgres_database
+
+
+@pytest.fixture
+def empty_database(postgres_server: str, worker_id: str) -> Iterator[str]:
+    """The URL of a database in which there is nothing at all."""
+    from tests import postgres
+
+    with postgres.database(postgres_server, f"progstore_empty_{worker_id}_{os.getpid()}") as url:
+        yield url
+
+
 @pytest.fixture
 def store_path(tmp_path: Path) -> Path:
     """Where this test's store is; the file is made by whatever records first."""

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Executable, insert, select, update
 
-from progstore.store import merge_statements
+from progstore.store import merge_statements, spelling
 from progstore.store.batch import Batch, EventRow, MetaRow, TaskIdentity, TaskRow
 from progstore.store.faults import ROW_FAULTS, is_of_row
 from progstore.store.merge_statements import EVENT, PROCESS, SESSION, TASK, find_tasks, given
@@ -205,6 +205,8 @@ class _Merge:
                 known[session_id, key] -= 1
                 continue
             fresh.append({"session_id": session_id, "task_id": task_id, **given(row, EVENT, "")})
+        if fresh:
+            spelling.of(self._dialect).in_order(self._connection)
         self._run(insert(events), fresh)
 
     def _known_events(self, placed: Sequence[tuple[tuple[int, int | None], EventRow]]) -> Counter[tuple[int, EventKey]]:
@@ -268,13 +270,17 @@ class _Merge:
 
     def _run_together(self, statement: Executable, rows: Sequence[Values]) -> None:
         if rows:
-            self._merged.written += self._connection.execute(statement, rows).rowcount
+            self._merged.written += self._changed(statement, rows)
+
+    def _changed(self, statement: Executable, rows: Values | Sequence[Values]) -> int:
+        """How many rows it wrote, which SQLAlchemy does not keep of an INSERT unless it is asked to."""
+        return self._connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount
 
     def _run_singly(self, statement: Executable, rows: Sequence[Values]) -> None:
         for row in rows:
             savepoint = self._connection.begin_nested()
             try:
-                self._merged.written += self._connection.execute(statement, row).rowcount
+                self._merged.written += self._changed(statement, row)
             except ROW_FAULTS as error:
                 savepoint.rollback()
                 if not is_of_row(error):

@@ -27,6 +27,7 @@ from progstore.values import (
     Status,
     TaskView,
     VacuumReport,
+    ViewInfo,
 )
 
 if TYPE_CHECKING:
@@ -213,12 +214,27 @@ class Store:
         """A number that changes when any other connection has committed; costs microseconds."""
         return self._reader.data_version()
 
+    def views(self) -> tuple[ViewInfo, ...]:
+        """The documented views that `query` can ask, with what they hold and what their columns mean.
+
+        Raises StoreNotFound where there is no store yet.
+        """
+        from progstore.store.views import documented
+
+        with self._reader.connection() as connection:
+            found = documented(connection.dialect.name)
+        return tuple(
+            ViewInfo(name, view.purpose, tuple((column.name, column.meaning) for column in view.columns))
+            for name, view in found.items()
+        )
+
     def query(
         self, sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, limit: int = 10_000, seconds: float = 10.0
     ) -> QueryResult:
-        """The answer to one read-only SQL statement; blobs come as text.
+        """The answer to one read-only SQL statement; blobs come as text. Placeholders are ? and :name for a file,
+        %s and %(name)s on PostgreSQL.
 
-        Raises BadQuery with SQLite's message: it writes, attaches, is wrong, or runs too long.
+        Raises BadQuery with the database's message: it writes, is wrong, or runs too long.
         """
         from progstore.store import questions
 

@@ -73,9 +73,9 @@ class StoreWriter:
         location = self.location
         if self._hold is None:
             self._hold = location.hold()
+        statements.compile_all(location.dialect)
         self._hold.before_connecting()
         self._engine = location.writer_engine()
-        statements.compile_all(self._engine.dialect.name)
         try:
             self._connection = self._engine.connect()
             schema.prepare(self._connection, location)

@@ -32,6 +32,7 @@ class SqliteLocation(Location):
 
     path: str
     notice: str = ""
+    dialect: ClassVar[str] = "sqlite"
     foreign: ClassVar[str] = "this SQLite database belongs to another program; choose a file of its own for progstore"
 
     @classmethod
@@ -76,6 +77,10 @@ class SqliteLocation(Location):
         if stat.S_ISDIR(status.st_mode):
             raise StoreError(f"{self.path} is a directory; a store is a file")
         return status.st_dev, status.st_ino
+
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return os.path.exists(self.path)
 
     def writer_engine(self, *, patience: float | None = None) -> Engine:
         """Its transactions begin IMMEDIATE."""
