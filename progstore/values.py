@@ -13,6 +13,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
+CLOCK_TOLERANCE = 2.0
+"""Seconds by which two clocks may seem to differ: as long as what is sent may be on its way, or a slip of NTP."""
+
+
 class Status(StrEnum):
     """What the store says of a task or session; the last three are terminal and never change back."""
 
@@ -160,6 +164,12 @@ class SessionView:
     meta: Mapping[str, Any] = field(default_factory=dict)
     tasks: tuple[TaskView, ...] = ()
     stop_requested_at: float | None = None
+
+    @property
+    def wrong_clock(self) -> float | None:
+        """`clock_offset` where it is so large that the host's clock must be wrong, or this one; else None."""
+        offset = self.clock_offset
+        return offset if offset is not None and abs(offset) >= CLOCK_TOLERANCE else None
 
     def to_dict(self) -> dict[str, Json]:
         """The session, with its tasks where they were read, as plain JSON."""

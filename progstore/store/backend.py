@@ -40,6 +40,8 @@ class Location(ABC):
 
     notice: str = ""
     """A word for the user about the choice of the place, or empty."""
+    push_to: str = ""
+    """The address of the server that gets what is written there, or empty."""
     dialect: ClassVar[str]
     """SQLAlchemy's name of the kind of database."""
     foreign: ClassVar[str]

@@ -39,8 +39,8 @@ class Arrival(NamedTuple):
 
 @dataclass(slots=True)
 class Merged:
-    """What came of a batch: how many rows were written, why others were refused, and the uids of those of its sessions
-    that somebody asked to stop.
+    """What came of a batch: how many rows were written, why others were refused, and the uids of those sessions of it
+    and of its processes that somebody asked to stop.
     """
 
     written: int = 0
@@ -85,10 +85,24 @@ class _Merge:
         self._write_events()
         self._write_metadata()
         self._note_lost()
-        asked = select(sessions.c.uid).where(sessions.c.stop_requested_at.is_not(None), sessions.c.ended_at.is_(None))
-        for chunk in chunks([held.id for held in self._sessions.values()]):
-            self._merged.stop_requested += self._connection.execute(asked.where(sessions.c.id.in_(chunk))).scalars()
+        self._merged.stop_requested = sorted(self._stop_requested())
         return self._merged
+
+    def _stop_requested(self) -> set[str]:
+        """The sessions of this batch, and those of its processes, that somebody asked to stop."""
+        asked = select(sessions.c.uid).where(sessions.c.stop_requested_at.is_not(None), sessions.c.ended_at.is_(None))
+        found: set[str] = set()
+        for column, ids in (
+            (sessions.c.id, [held.id for held in self._sessions.values()]),
+            # Who has nothing new to say of a session is to hear of it all the same.
+            (
+                sessions.c.process_id,
+                [self._process_ids[row.uid] for row in self._batch.processes if row.uid in self._process_ids],
+            ),
+        ):
+            for chunk in chunks(ids):
+                found.update(self._connection.execute(asked.where(column.in_(chunk))).scalars())
+        return found
 
     def _write_processes(self, arrival: Arrival | None) -> None:
         rows = self._batch.processes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -266,14 +266,15 @@ class Store:
 
     # From other stores and machines
 
-    def ingest(self, document: Mapping[str, Any], *, durable: bool = True) -> IngestReport:
+    def ingest(self, document: Mapping[str, Any], *, durable: bool = True, age: float = 0.0) -> IngestReport:
         """Write what is newer in `document` than here: rows as plain JSON, as another store's `copy` or a pusher on
         another machine sends them. The same document may come twice, or late, and changes nothing the second time.
 
-        It is on disk when this returns, and with `durable` survives a power cut. A row that no store could hold is
-        refused by itself. Raises BadValue for what is no document, StoreBusy, StoreError.
+        It is on disk when this returns, and with `durable` survives a power cut. `age` is how
+        many seconds ago it began to arrive: the sender's clock is compared with that moment. A row that no store could
+        hold is refused by itself. Raises BadValue for what is no document, StoreBusy, StoreError.
         """
-        return self._ingesting().ingest(document, durable=durable)
+        return self._ingesting().ingest(document, durable=durable, age=age)
 
     def copy(self, target: Store) -> CopyReport:
         """Write every session into `target`, with its tasks, events, metadata and processes; what is there already and
@@ -281,9 +282,13 @@ class Store:
 
         Raises StoreNotFound, StoreBusy, StoreError.
         """
+        return self.copy_by(target.ingest)
+
+    def copy_by(self, ingest: Callable[[dict[str, Any]], IngestReport]) -> CopyReport:
+        """The same by a function that takes each document of rows, to wherever that brings it."""
         from progstore.store import copying
 
-        return copying.copy(self._reader, target.ingest)
+        return copying.copy(self._reader, ingest)
 
     def _ingesting(self) -> Ingester:
         if self._ingester is None:

@@ -244,8 +244,8 @@ outgoing = Table(
     Column("rev", Id, nullable=False),
     Column("events_after", Id, nullable=False),
 )
-"""Rows that the server at `url` has not acknowledged: a task, or with task_id 0 the session itself, as of which
-revision, and after which event's id there may be events to send. Written with the rows themselves.
+"""Rows that the server at `url` has not acknowledged: a task, or with task_id 0 the session itself. `rev` grows with
+each change since, and there may be events to send whose id is above `events_after`. Written with the rows themselves.
 """
 
 senders = Table(

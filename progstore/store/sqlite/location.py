@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SqliteLocation(Location):
-    """An absolute path, with a word for the user about the choice of it."""
+    """An absolute path, with a word for the user about the choice of it, and the server that gets what is written."""
 
     path: str
     notice: str = ""
+    push_to: str = ""
     dialect: ClassVar[str] = "sqlite"
     foreign: ClassVar[str] = "this SQLite database belongs to another program; choose a file of its own for progstore"
 
