@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from progstore import Job, ProgstoreError, Store
 from progstore_web.access import Access
-from progstore_web.api import cleanup, export, metrics, openapi, sessions, streaming, tasks
+from progstore_web.api import cleanup, export, ingest, metrics, openapi, sessions, streaming, tasks
 from progstore_web.api import jobs as jobs_api
 from progstore_web.assets import Assets
 from progstore_web.conditional import JSON, AnyRequest
@@ -131,7 +131,9 @@ def _api(site: Site, need_token: NeedToken) -> list[Router | HTTPRouteHandler]:
 
     handlers = [handler for part in API for handler in part.routes(site)]
     guarded = Router("/api/v1", before_request=need_token, route_handlers=handlers)
-    return [guarded, health, *metrics.routes(site)]
+    # What pushes need not be who reads.
+    pushing = Router("/api/v1", route_handlers=ingest.routes(site))
+    return [guarded, pushing, health, *metrics.routes(site)]
 
 
 def _problem(error: Exception) -> Response[bytes]:

@@ -25,6 +25,12 @@ BODY_LIMIT = 64_000
 """Bytes that a request may carry; forms and short documents are all that is sent here."""
 
 
+class TooLarge(HTTPException):
+    """A request is larger than what is taken where it goes; the detail says how much that is."""
+
+    status_code = 413
+
+
 def status_of(error: Exception) -> int:
     """The HTTP status that says what kind of error it is."""
     if isinstance(error, HTTPException):
@@ -51,7 +57,7 @@ def reason_of(error: Exception) -> str:
         return "; ".join(said)
     if isinstance(error.__cause__, SerializationException):
         return f"the body is not the JSON that is expected here: {error.__cause__}"
-    if isinstance(error, HTTPException) and error.status_code == 413:
+    if isinstance(error, HTTPException) and error.status_code == 413 and not isinstance(error, TooLarge):
         return f"a request may carry {BODY_LIMIT:,} bytes at most"
     if isinstance(error, HTTPException) and error.status_code == 404:
         return "there is nothing at this address"

@@ -91,6 +91,20 @@ class Site:
         if not role.may_read:
             raise PermissionDeniedException("a push token only sends progress; this needs a view token or the admin's")
 
+    def check_pusher(self, request: AnyRequest) -> None:
+        """Let in who may send progress, by a bearer token only: no browser does that by itself.
+
+        Raises NotAuthorizedException, PermissionDeniedException.
+        """
+        if not self.access.needs_token:
+            return
+        bearer = bearer_of(dict(request.scope["headers"]))
+        role = self.access.role_of(bearer) if bearer else Role.NOBODY
+        if role is Role.NOBODY:
+            raise NotAuthorizedException("a push token is needed: send the header `Authorization: Bearer …`")
+        if not role.may_push:
+            raise PermissionDeniedException("a view token only reads; this needs a push token or the admin's")
+
     def check_writer(self, request: AnyRequest, key: str = "") -> None:
         """Let only the admin change anything, and a browser only by a form of ours that carries its `key`.
 
