@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +63,11 @@ class Outboxes:
         """The process ends: say what could not be written, where nothing was said of it yet."""
         for outbox in self._by_store.values():
             outbox.admit_loss()
+
+    def push_last(self, deadline: float) -> None:
+        """The process ends: send on to servers what is written, until then by the monotonic clock."""
+        for outbox in list(self._by_store.values()):
+            outbox.push_last(max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
         """Give the connections back."""

@@ -12,7 +12,8 @@ from collections import deque
 
 from progstore.live.identity import is_worker
 from progstore.live.outboxes import Outboxes
-from progstore.live.waiting import Bell, Budget, Flush, runs
+from progstore.live.waiting import Bell, Budget, Flush
+from progstore.proc import runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,12 +154,15 @@ class Recorder:
         self._end_reason = reason
         if will_tick:
             self._has_imported.wait(IMPORT_PATIENCE)
+            deadline = time.monotonic() + EXIT_PATIENCE
             if not self.flush(EXIT_PATIENCE, at_once=True):
                 self._outboxes.admit_loss()
+            self._outboxes.push_last(deadline)
             self.stop(GROUPING)
         elif not self._barred:
             # So late that no thread can be started any more.
             self._tick()
+            self._outboxes.push_last(time.monotonic() + EXIT_PATIENCE)
             self._outboxes.close()
 
     def leave(self, store: str | None) -> None:
