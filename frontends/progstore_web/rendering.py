@@ -38,6 +38,7 @@ class Templates:
         )
         self._environment.filters.update(
             amount=wording.amount,
+            clock=wording.clock,
             counted=wording.counted,
             duration=wording.duration,
             iso=wording.iso,
