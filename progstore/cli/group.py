@@ -25,6 +25,8 @@ _CORE = {
     "wait": "ask",
     "sql": "data",
     "export": "data",
+    "push": "sending",
+    "copy": "sending",
     "prune": "upkeep",
     "db": "upkeep",
     "demo": "demo",
