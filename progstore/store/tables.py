@@ -52,7 +52,7 @@ def newest_first(table: Table) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
 
 def is_on(dialect: str, item: object) -> bool:
     """Whether a table, column or index is there on SQLAlchemy's dialect of that name; some indexes are on one only."""
-    return getattr(item, "info", {}).get("dialect", dialect) == dialect
+    return bool(getattr(item, "info", {}).get("dialect", dialect) == dialect)
 
 
 def _partial(name: str, *columns: str, where: str) -> Index:

@@ -61,10 +61,10 @@ def test_the_timer_starts_a_service_that_cleans_up(units: dict[str, Path], aged:
     service, timer = values(units["service"]), values(units["timer"])
     assert (service["Type"], timer["WantedBy"]) == ("oneshot", "timers.target")
     command = shlex.split(service["ExecStart"])
-    done = start(command, PROGSTORE_URL=aged.location.path)
+    done = start(command, PROGSTORE_URL=aged.file.path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("removed 10 sessions, 10 tasks, 0 events: ")
-    again = start(command, PROGSTORE_URL=aged.location.path)
+    again = start(command, PROGSTORE_URL=aged.file.path)
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
@@ -84,7 +84,7 @@ def test_the_line_for_cron_works_without_any_environment(aged: Filled) -> None:
     """No PATH, no language, and a store that the line names; without HOME the default store is still the user's own."""
     line = re.search(r"^0 4 \* \* \*  \$HOME/\.local/bin/progstore (prune .*)$", PAGE, re.MULTILINE)
     assert line is not None
-    command = [PROGRAM, *shlex.split(line[1]), "--store", aged.location.path]
+    command = [PROGRAM, *shlex.split(line[1]), "--store", aged.file.path]
     done = start(command)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("removed 10 sessions, 10 tasks, 0 events: ")

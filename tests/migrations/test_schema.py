@@ -25,6 +25,7 @@ import progstore_migrations
 from progstore.store import schema
 from progstore.store.backend import Location
 from progstore.store.engine import locate
+from progstore.store.sqlite.location import SqliteLocation
 from progstore.store.tables import is_on, metadata
 from progstore_migrations import config, migrate
 
@@ -43,23 +44,23 @@ def writing(location: Location) -> Iterator[Connection]:
         engine.dispose()
 
 
-def created(path: Path) -> Location:
+def created(path: Path) -> SqliteLocation:
     """A store as the first recorder creates it."""
-    location = locate(str(path))
+    location = SqliteLocation.at(str(path))
     with writing(location) as connection:
         schema.prepare(connection, location)
     return location
 
 
-def migrated(path: Path, revision: str = "head") -> Location:
+def migrated(path: Path, revision: str = "head") -> SqliteLocation:
     """A store that went through its whole history, in one transaction."""
-    location = locate(str(path))
+    location = SqliteLocation.at(str(path))
     with writing(location) as connection, connection.begin():
         migrate(connection, revision)
     return location
 
 
-def shape(location: Location) -> dict[tuple[str, str], str]:
+def shape(location: SqliteLocation) -> dict[tuple[str, str], str]:
     """What the file holds, by kind and name, without differences of spacing."""
     with closing(sqlite3.connect(location.path)) as raw:
         rows = raw.execute("SELECT type, name, sql FROM sqlite_master WHERE name <> 'alembic_version'").fetchall()
@@ -125,7 +126,7 @@ def test_the_code_knows_the_newest_revision() -> None:
 
 def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     """All of it is one transaction, DDL too."""
-    location = locate(str(tmp_path / "half.db"))
+    location = SqliteLocation.at(str(tmp_path / "half.db"))
     with writing(location) as connection, connection.begin() as transaction:
         migrate(connection)
         assert "tasks" in inspect(connection).get_table_names()
@@ -137,7 +138,7 @@ def test_alembic_upgrades_a_store_named_on_its_command_line(tmp_path: Path) -> N
     """`alembic -c .../alembic.ini -x url=PATH upgrade head` makes a store, as the recorder would."""
     done = alembic("-x", "url=by-hand.db", "upgrade", "head", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    location = locate(str(tmp_path / "by-hand.db"))
+    location = SqliteLocation.at(str(tmp_path / "by-hand.db"))
     assert shape(location) == shape(created(tmp_path / "fresh.db"))
     with closing(sqlite3.connect(location.path)) as raw:
         pragmas = [raw.execute(f"PRAGMA {name}").fetchone()[0] for name in ("auto_vacuum", "journal_mode")]

@@ -18,6 +18,7 @@ from sqlalchemy import insert, update
 from progstore import owner, proc
 from progstore.store import schema
 from progstore.store.engine import locate
+from progstore.store.sqlite.location import SqliteLocation
 from progstore.store.store import Store
 from progstore.store.tables import events, meta, processes, sessions, tasks
 
@@ -49,6 +50,12 @@ class Filled:
         self._engine.dispose()
         for lock in self._locks:
             lock.close()
+
+    @property
+    def file(self) -> SqliteLocation:
+        """Where the store's file is, in tests that are about files."""
+        assert isinstance(self.location, SqliteLocation)
+        return self.location
 
     def process(self, *, locked: bool = False, **values: Any) -> int:
         """A process; `locked` holds its byte as long as the test lasts."""

@@ -36,10 +36,10 @@ def fill(filled: Filled, sessions: int = 30, tasks: int = 10) -> None:
 
 def pages_of(filled: Filled, name: str) -> list[int]:
     """The leaf pages of a table, as SQLite itself finds them while it reads."""
-    with closing(sqlite3.connect(filled.location.path)) as raw:
+    with closing(sqlite3.connect(filled.file.path)) as raw:
         (root,) = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [name]).fetchone()
         size = raw.execute("PRAGMA page_count").fetchone()[0]
-    content = Path(filled.location.path).read_bytes()
+    content = Path(filled.file.path).read_bytes()
     pages = [content[number * PAGE : (number + 1) * PAGE] for number in range(size)]
     above = [root]
     while pages[above[0] - 1][0] == 5:  # an interior page of a table
@@ -70,9 +70,9 @@ def test_a_check_tells_what_there_is(filled: Filled, store: Store) -> None:
     lost = filled.session(status=None, process_id=filled.dead_process())
     filled.task(lost, status="running", process_id=3)
     facts = store.check()
-    assert facts["path"] == filled.location.path
-    assert facts["size"] == os.stat(filled.location.path).st_size
-    assert facts["wal_size"] == os.stat(filled.location.wal).st_size
+    assert facts["path"] == filled.file.path
+    assert facts["size"] == os.stat(filled.file.path).st_size
+    assert facts["wal_size"] == os.stat(filled.file.wal).st_size
     assert (facts["integrity"], facts["schema"], facts["schema_of_this_progstore"]) == ("ok", schema.HEAD, schema.HEAD)
     assert facts["rows"] == {"processes": 3, "sessions": 3, "tasks": 7, "events": 6, "metadata": 1}
     assert (facts["writers"], facts["lost_tasks"], facts["dropped_events"]) == ({"alive": 1, "lost": 1}, 1, 4)
@@ -96,7 +96,7 @@ def test_a_check_finds_damage(filled: Filled) -> None:
     fill(filled)
     leaf = pages_of(filled, "tasks")[5]
     filled.close()
-    damage(filled.location.path, leaf)
+    damage(filled.file.path, leaf)
     with Store(filled.url) as store:
         facts = store.check()
     assert "malformed" in facts["integrity"]
@@ -111,7 +111,7 @@ def test_a_backup_is_whole_while_others_write(filled: Filled, store: Store, tmp_
     over = threading.Event()
 
     def write() -> None:
-        with closing(sqlite3.connect(filled.location.path, isolation_level=None)) as raw:
+        with closing(sqlite3.connect(filled.file.path, isolation_level=None)) as raw:
             raw.execute("PRAGMA wal_autocheckpoint=0")
             while not over.wait(0.001):
                 raw.execute("UPDATE sessions SET message = 'x' || rowid, rev = rev + 1")
@@ -136,7 +136,7 @@ def test_a_backup_replaces_nothing(filled: Filled, store: Store, tmp_path: Path)
     """Neither another file nor the store itself; where it cannot be made nothing is left."""
     other = tmp_path / "other.txt"
     other.write_text("mine", encoding="utf-8")
-    for target in (str(other), filled.location.path):
+    for target in (str(other), filled.file.path):
         with pytest.raises(StoreError, match="exists already"):
             store.backup(target)
     assert other.read_text(encoding="utf-8") == "mine"
@@ -159,7 +159,7 @@ def test_a_sound_store_is_recovered_whole(filled: Filled, tmp_path: Path) -> Non
     target = str(tmp_path / "saved.db")
     with Store(filled.url) as store:
         rows = store.check()["rows"]
-    assert recover(filled.location.path, target) == {**rows, "unreadable rows": 0}
+    assert recover(filled.file.path, target) == {**rows, "unreadable rows": 0}
     tables = ("processes", "sessions", "tasks", "events", "metadata")
     with Store(target) as copy, Store(filled.url) as store:
         assert copy.check()["integrity"] == "ok"
@@ -175,7 +175,7 @@ def test_what_is_on_sound_pages_is_saved(filled: Filled, tmp_path: Path, broken:
     fill(filled)
     leaves = pages_of(filled, "tasks")
     filled.close()
-    path, target = filled.location.path, str(tmp_path / "saved.db")
+    path, target = filled.file.path, str(tmp_path / "saved.db")
     before = Path(path).read_bytes()
     damage(path, *(leaves[number] for number in broken))
     saved = recover(path, target)
@@ -200,8 +200,8 @@ def test_tasks_outlive_their_sessions_rows(filled: Filled, tmp_path: Path) -> No
     fill(filled)
     leaves = pages_of(filled, "sessions") + pages_of(filled, "processes")
     filled.close()
-    damage(filled.location.path, *leaves)
-    saved = recover(filled.location.path, str(tmp_path / "saved.db"))
+    damage(filled.file.path, *leaves)
+    saved = recover(filled.file.path, str(tmp_path / "saved.db"))
     assert (saved["sessions"], saved["processes"], saved["tasks"]) == (0, 0, 300)
     with Store(str(tmp_path / "saved.db")) as copy:
         page = copy.sessions(limit=100)
@@ -218,8 +218,8 @@ def test_what_ran_when_its_process_was_lost_runs_no_more(filled: Filled, tmp_pat
     filled.checkpoint()
     leaves = pages_of(filled, "processes")
     filled.close()
-    damage(filled.location.path, *leaves)
-    recover(filled.location.path, str(tmp_path / "saved.db"))
+    damage(filled.file.path, *leaves)
+    recover(filled.file.path, str(tmp_path / "saved.db"))
     with Store(str(tmp_path / "saved.db")) as copy:
         assert copy.query("SELECT id FROM v_running").rows == ()
         assert [task.status for task in copy.tasks()] == ["running"]
@@ -230,7 +230,7 @@ def test_what_stands_in_the_log_is_saved_too(filled: Filled, tmp_path: Path) -> 
     """The file alone is not all of a store."""
     fill(filled, sessions=2, tasks=2)
     filled.session("in the log")
-    saved = recover(filled.location.path, str(tmp_path / "saved.db"))
+    saved = recover(filled.file.path, str(tmp_path / "saved.db"))
     assert saved["sessions"] == 3
 
 
@@ -252,7 +252,7 @@ def test_a_file_that_holds_nothing_of_ours_is_not_recovered(tmp_path: Path) -> N
 def test_recovery_replaces_nothing(filled: Filled, tmp_path: Path) -> None:
     """The target must be new; the source least of all is written over."""
     with pytest.raises(StoreError, match="exists already"):
-        recover(filled.location.path, filled.location.path)
+        recover(filled.file.path, filled.file.path)
 
 
 @pytest.mark.sqlite
@@ -260,7 +260,7 @@ def test_a_newer_store_is_recovered_by_a_newer_progstore(filled: Filled, tmp_pat
     """This one would lose what it does not know."""
     filled.run("UPDATE store_info SET value = '99' WHERE key = 'min_reader'")
     with pytest.raises(StoreTooNew):
-        recover(filled.location.path, str(tmp_path / "saved.db"))
+        recover(filled.file.path, str(tmp_path / "saved.db"))
 
 
 def test_the_unsafe_sqlite_is_the_one_that_was_measured() -> None:

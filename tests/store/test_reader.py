@@ -109,10 +109,10 @@ def test_damage_is_told_with_the_way_out(filled: Filled) -> None:
             filled.task(session, message="x" * 2000)
     filled.checkpoint()
     filled.close()
-    with open(filled.location.path, "r+b") as file:
+    with open(filled.file.path, "r+b") as file:
         file.seek(60 * 4096)
         file.write(b"\xa5" * 100 * 4096)
-    with open_store(filled.location.path) as store:
+    with open_store(filled.file.path) as store:
         with pytest.raises(StoreDamaged, match="progstore db recover"):
             store.session(session)
         assert store.query("SELECT count(*) FROM sessions").rows == ((1,),)
@@ -130,9 +130,9 @@ def test_a_store_that_was_replaced_is_read_anew(filled: Filled, store: Store, tm
     other.close()
     filled.close()
     for end in ("-wal", "-shm"):
-        if os.path.exists(filled.location.path + end):
-            os.unlink(filled.location.path + end)
-    os.replace(tmp_path / "other.db", filled.location.path)
+        if os.path.exists(filled.file.path + end):
+            os.unlink(filled.file.path + end)
+    os.replace(tmp_path / "other.db", filled.file.path)
     assert [session.name for session in store.sessions()] == ["new"]
     assert store.data_version() > version
 
@@ -143,7 +143,7 @@ def test_a_store_that_is_deleted_is_not_found(filled: Filled, store: Store) -> N
     store.sessions()
     store.data_version()
     filled.close()
-    os.unlink(filled.location.path)
+    os.unlink(filled.file.path)
     for ask in (store.sessions, store.data_version):
         with pytest.raises(StoreNotFound):
             ask()
@@ -187,10 +187,10 @@ def test_a_store_whose_directory_cannot_be_written_is_read(filled: Filled) -> No
     filled.session()
     filled.checkpoint()
     filled.close()
-    folder = os.path.dirname(filled.location.path)
+    folder = os.path.dirname(filled.file.path)
     os.chmod(folder, 0o500)
     try:
-        with open_store(filled.location.path) as store:
+        with open_store(filled.file.path) as store:
             assert len(store.sessions()) == 1
     finally:
         os.chmod(folder, 0o700)
@@ -228,7 +228,7 @@ def test_what_a_child_does_loses_nothing_of_its_parents(filled: Filled, store: S
     assert forked(lambda: len(Store(filled.url).sessions()) == 1)
     filled.session()
     store.close()
-    with closing(sqlite3.connect(filled.location.path)) as raw:
+    with closing(sqlite3.connect(filled.file.path)) as raw:
         assert raw.execute("SELECT count(*) FROM sessions").fetchone() == (2,)
 
 

@@ -177,12 +177,12 @@ def test_many_sessions_go_in_many_steps(filled: Filled, store: Store) -> None:
             session = filled.session(started_at=float(number), process_id=process)
             filled.task(session, started_at=float(number), process_id=process, message="x" * 2000)
     filled.checkpoint()
-    size = os.stat(filled.location.path).st_size
+    size = os.stat(filled.file.path).st_size
     report = prune_twice(store, keep_last=3)
     assert numbers(report) == (1297, 1297, 0)
     assert ids(store) == [1298, 1299, 1300]
     assert report.bytes_freed > 0.8 * size
-    assert os.stat(filled.location.path).st_size < 0.3 * size
+    assert os.stat(filled.file.path).st_size < 0.3 * size
 
 
 def test_a_session_of_very_many_tasks_goes_in_many_steps_too(
@@ -287,7 +287,7 @@ def test_what_came_to_life_since_it_was_chosen_stays(filled: Filled) -> None:
 def test_only_one_clean_up_goes_on_at_a_time(filled: Filled, store: Store) -> None:
     """The second is told so at once; a dry run needs no lock."""
     aged(filled, 40)
-    lock = LockFile(filled.location.lock, create=True)
+    lock = LockFile(filled.file.lock, create=True)
     assert lock.try_lock(MAINTENANCE)
     asked: list[Callable[[], object]] = [
         lambda: store.prune(older_than=0.0),
@@ -307,7 +307,7 @@ def test_only_one_clean_up_goes_on_at_a_time(filled: Filled, store: Store) -> No
 @pytest.mark.sqlite
 def test_nothing_is_created_by_cleaning_up_what_is_not_there(filled: Filled) -> None:
     """A mistyped path stays what it is."""
-    path = filled.location.path + ".typo"
+    path = filled.file.path + ".typo"
     with Store(path) as store:
         for ask in (store.vacuum, store.settle):
             with pytest.raises(StoreNotFound):
@@ -330,7 +330,7 @@ def test_writers_go_on_while_a_store_is_pruned(filled: Filled, store: Store) -> 
     over = threading.Event()
 
     def write() -> None:
-        with closing(sqlite3.connect(filled.location.path, timeout=0.25, isolation_level=None)) as raw:
+        with closing(sqlite3.connect(filled.file.path, timeout=0.25, isolation_level=None)) as raw:
             raw.execute("PRAGMA wal_autocheckpoint=0")
             while not over.wait(0.005):
                 raw.execute("BEGIN IMMEDIATE")
@@ -361,10 +361,10 @@ def test_vacuum_gives_every_free_page_back(filled: Filled, store: Store) -> None
             filled.task(session, message="x" * 4000)
     filled.checkpoint()
     store.delete(sessions=[session])
-    before = os.stat(filled.location.path).st_size
+    before = os.stat(filled.file.path).st_size
     freed = store.vacuum().bytes_given_back
     assert freed > 500 * 4000
-    assert os.stat(filled.location.path).st_size == before - freed
+    assert os.stat(filled.file.path).st_size == before - freed
     assert store.vacuum() == VacuumReport(bytes_given_back=0)
 
 
@@ -374,7 +374,7 @@ def test_a_busy_store_is_waited_for(filled: Filled) -> None:
     holding, held = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with closing(sqlite3.connect(filled.location.path, isolation_level=None)) as raw:
+        with closing(sqlite3.connect(filled.file.path, isolation_level=None)) as raw:
             raw.execute("BEGIN IMMEDIATE")
             held.set()
             holding.wait(0.6)

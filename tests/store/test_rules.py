@@ -131,7 +131,7 @@ def test_a_dry_run_is_true_and_what_is_spared_is_what_the_rule_spares(
     """For any store and any rule; by size, the oldest of what may go, and no more than must."""
     laid = lay(shelf, runs)
     asked = {name: getattr(rule, name) for name in rule.__slots__}
-    with Store(shelf.location.path) as store:
+    with Store(shelf.file.path) as store:
         forecast, report = store.prune(**asked, dry_run=True), store.prune(**asked)
         left = {row[0] for row in store.query("SELECT id FROM sessions").rows}
     gone = [number for number in may_go(rule, laid) if number not in left]

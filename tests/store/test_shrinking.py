@@ -17,6 +17,8 @@ from progstore.store.sqlite import checkpoint, cleaning
 from progstore.store.store import Store
 from tests.store.conftest import Filled
 
+pytestmark = pytest.mark.sqlite  # all but the last word on size is about files
+
 HOUR = 3600.0
 DAY = 24 * HOUR
 LARGE = 40_000
@@ -54,7 +56,7 @@ def prune(store: Store, **rule: Any) -> PruneReport:
 @contextmanager
 def reading(filled: Filled) -> Iterator[None]:
     """While another program reads the store as it is now, and does not come to an end."""
-    with closing(sqlite3.connect(f"file:{filled.location.path}?mode=ro", uri=True, isolation_level=None)) as reader:
+    with closing(sqlite3.connect(f"file:{filled.file.path}?mode=ro", uri=True, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM sessions").fetchone()
         yield
@@ -66,7 +68,7 @@ def test_the_oldest_go_until_the_store_is_so_small(filled: Filled, store: Store)
     most = 1_500_000
     report = prune(store, max_size=most)
     assert 0.85 * most < report.bytes_used <= most
-    assert os.stat(filled.location.path).st_size <= most
+    assert os.stat(filled.file.path).st_size <= most
     assert report.bytes_given_back > 0.3 * 60 * LARGE
     assert left(store) == made[: 60 - report.sessions]
     assert report.warnings == ()
@@ -79,9 +81,9 @@ def test_a_store_that_is_small_enough_loses_nothing(filled: Filled, store: Store
     assert prune(store, max_size=10**9).sessions == 0
     store.delete(sessions=made[:20])
     filled.checkpoint()
-    assert os.stat(filled.location.path).st_size > 1_000_000
+    assert os.stat(filled.file.path).st_size > 1_000_000
     assert prune(store, max_size=1_000_000).sessions == 0
-    assert os.stat(filled.location.path).st_size <= 1_000_000
+    assert os.stat(filled.file.path).st_size <= 1_000_000
     assert left(store) == made[20:]
 
 
@@ -124,7 +126,7 @@ def test_what_is_no_size_is_refused(filled: Filled, store: Store, size: int) -> 
 
 def test_a_file_that_cannot_shrink_is_told_of_with_the_way_out(filled: Filled, store: Store) -> None:
     """Its rows go all the same; the command that is named mends it."""
-    path = filled.location.path
+    path = filled.file.path
     finished(filled, [DAY] * 30)
     filled.close()
     with closing(sqlite3.connect(path)) as raw:
@@ -148,15 +150,15 @@ def test_a_reader_that_does_not_end_is_named_where_the_file_stays_large(
     """Nothing is said to have been given back before it was; the next clean-up does it."""
     monkeypatch.setattr(cleaning, "MOVE_SECONDS", 0.1)
     finished(filled, [DAY] * 60)
-    size = os.stat(filled.location.path).st_size
+    size = os.stat(filled.file.path).st_size
     with reading(filled):
         report = store.prune(older_than=HOUR)
         assert (report.sessions, report.bytes_given_back) == (60, 0)
         assert "when a program that has been reading it for long comes to an end" in report.warnings[0]
-        assert os.stat(filled.location.path).st_size >= size
+        assert os.stat(filled.file.path).st_size >= size
     report = store.prune(older_than=HOUR)
     assert (report.sessions, report.warnings) == (0, ())
-    assert os.stat(filled.location.path).st_size == size - report.bytes_given_back < 300_000
+    assert os.stat(filled.file.path).st_size == size - report.bytes_given_back < 300_000
 
 
 def test_beside_a_reader_that_does_not_end_the_log_stays_bounded(
@@ -173,7 +175,7 @@ def test_beside_a_reader_that_does_not_end_the_log_stays_bounded(
         report = store.prune(older_than=HOUR)
         assert report.sessions < 400
         assert report.warnings[0].startswith("stopped early: ")
-        assert os.stat(filled.location.wal).st_size < 4_000_000
+        assert os.stat(filled.file.wal).st_size < 4_000_000
         assert len(left(store)) == 400 - report.sessions
         some = left(store)[:20]
         assert store.delete(sessions=some).warnings == report.warnings[:1]

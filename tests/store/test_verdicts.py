@@ -105,7 +105,7 @@ def test_a_process_in_another_container_is_judged_by_its_lock(filled: Filled, st
 def test_without_a_lock_file_another_container_is_unknown(filled: Filled, store: Store) -> None:
     """Not lost: it was merely not to be found out."""
     process = filled.process(pid_namespace="pid:[1]", locked=True)
-    os.unlink(filled.location.lock)
+    os.unlink(filled.file.lock)
     task = store.task(filled.task(filled.session(), status="running", process_id=process))
     assert verdict_of(task).life is Life.UNKNOWN
 

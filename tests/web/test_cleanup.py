@@ -38,7 +38,7 @@ def runs(filled: Filled) -> Filled:
 
 def left(runs: Filled) -> tuple[list[int], list[int]]:
     """The sessions and tasks that are left."""
-    with progstore.open_store(runs.location.path) as store:
+    with progstore.open_store(runs.file.path) as store:
         return sorted(each.id for each in store.sessions()), sorted(each.id for each in store.tasks())
 
 
@@ -149,7 +149,7 @@ def test_a_body_without_a_length_is_measured_too(site: httpx.Client, runs: Fille
 
 def test_while_another_clean_up_works_it_is_503(site: httpx.Client, runs: Filled) -> None:
     """With what to do; a dry run waits for nobody."""
-    lock = LockFile(runs.location.lock, create=True)
+    lock = LockFile(runs.file.lock, create=True)
     assert lock.try_lock(MAINTENANCE)
     try:
         for method, path, body in WRITES:

@@ -181,7 +181,7 @@ def test_only_the_admin_is_asked(serve: Serve) -> None:
 
 def test_asking_writes_nothing(five: Filled, site: httpx.Client) -> None:
     """Neither the file nor its log is touched."""
-    paths = [Path(five.location.path), Path(five.location.wal)]
+    paths = [Path(five.file.path), Path(five.file.wal)]
     site.get("/")
     before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in paths]
     assert asked(site, [("session", "1"), ("task", "2")]).status_code == 200

@@ -81,7 +81,7 @@ def test_roots_are_shown_newest_first_and_paged_to_the_end(site: httpx.Client, f
     while "Older" in page.text:
         page = site.get(link(page, "Older"))
         found += ids(page)
-    with open_store(str(filled.location.path)) as store:
+    with open_store(str(filled.file.path)) as store:
         assert found == [task.id for task in store.tasks(Filter(roots=True), limit=100)]
     assert ids(site.get(link(page, "Newest"))) == found[:10]
     assert len(ids(site.get("/history?nested=1&limit=100"))) == 62
@@ -250,7 +250,7 @@ FILTERS = (
 def test_the_sql_gives_the_same_tasks(filled: Filled) -> None:
     """In the same order, whatever stands in names, metadata and texts, sorted by anything."""
     filled.task(1, "written late", message="message 1", session_name="even", started_at=filled.now - 9999)
-    with open_store(str(filled.location.path)) as store:
+    with open_store(str(filled.file.path)) as store:
         middle = store.tasks(Filter(roots=True), limit=15).items[-1].started_at
         found = set()
         for wanted in (*FILTERS, Filter(since=middle), Filter(until=middle, roots=True)):
@@ -268,7 +268,7 @@ def test_the_page_links_to_its_sql(site: httpx.Client, filled: Filled) -> None:
     address = re.search(r'href="(/sql\?[^"]*)"', page.text)
     assert address is not None
     sql = parse_qs(urlsplit(html.unescape(address[1])).query)["q"][0]
-    with open_store(str(filled.location.path)) as store:
+    with open_store(str(filled.file.path)) as store:
         assert [row[0] for row in store.query(sql).rows] == ids(page)
 
 

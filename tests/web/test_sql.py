@@ -173,7 +173,7 @@ def test_any_value_that_sqlite_knows_can_be_shown(site: httpx.Client) -> None:
 
 def test_a_question_that_takes_too_long_is_ended(three: Filled) -> None:
     """And its place is free again."""
-    with progstore.open_store(three.location.path) as store:
+    with progstore.open_store(three.file.path) as store:
         asker = Asker(store, seconds=0.1)
         with asker.place() as is_free:
             assert is_free

@@ -60,14 +60,14 @@ def key_of(site: httpx.Client) -> str:
 
 def names(old: Filled) -> list[str]:
     """The sessions that are left, in order of their names."""
-    with progstore.open_store(old.location.path) as store:
+    with progstore.open_store(old.file.path) as store:
         return sorted(session.name for session in store.sessions())
 
 
 @contextmanager
 def cleaning(old: Filled) -> Iterator[None]:
     """While another clean-up is at work."""
-    lock = LockFile(old.location.lock, create=True)
+    lock = LockFile(old.file.lock, create=True)
     assert lock.try_lock(MAINTENANCE)
     try:
         yield
@@ -82,7 +82,7 @@ def test_the_page_tells_what_there_is(site: httpx.Client, old: Filled) -> None:
     facts = site.get("/store.json").json()
     rows = dict(list(csv.reader(io.StringIO(site.get("/store.csv").text)))[1:])
     assert facts["rows"] == {"processes": 6, "sessions": 6, "tasks": 6, "events": 4, "metadata": 4}
-    assert facts["size"] == int(rows["size"]) == os.stat(old.location.path).st_size
+    assert facts["size"] == int(rows["size"]) == os.stat(old.file.path).st_size
     assert facts["oldest_start"] == pytest.approx(old.now - 20 * DAY)
     assert facts["written_by"]["progstore 0.0.9 on db9"] == int(rows["written_by: progstore 0.0.9 on db9"]) == 1
     assert (facts["writers"], facts["dropped_events"]) == ({"alive": 1}, 7)
@@ -90,7 +90,7 @@ def test_the_page_tells_what_there_is(site: httpx.Client, old: Filled) -> None:
     assert "integrity" not in facts
     for words in (
         f"with 6 sessions since {utc(facts['oldest_start'])}",
-        old.location.path,
+        old.file.path,
         f"{facts['schema']} up to date",
         "metadata 4",
         "writing now 1",
@@ -102,12 +102,12 @@ def test_the_page_tells_what_there_is(site: httpx.Client, old: Filled) -> None:
 
 def test_looking_writes_nothing(site: httpx.Client, old: Filled) -> None:
     """Neither the page nor what it would remove."""
-    before = [os.stat(path).st_mtime_ns for path in (old.location.path, old.location.wal)]
+    before = [os.stat(path).st_mtime_ns for path in (old.file.path, old.file.wal)]
     key = key_of(site)
     site.get("/store.csv")
     said = site.post("/store/prune", data={"form_key": key, "days": "1"})
     assert (said.status_code, said.headers["cache-control"]) == (200, "no-store")
-    assert [os.stat(path).st_mtime_ns for path in (old.location.path, old.location.wal)] == before
+    assert [os.stat(path).st_mtime_ns for path in (old.file.path, old.file.wal)] == before
 
 
 def test_a_clean_up_says_what_would_go_and_then_does_it(site: httpx.Client, old: Filled) -> None:

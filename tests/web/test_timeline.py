@@ -180,7 +180,7 @@ def test_how_far_it_was_is_never_more_than_the_curve_supports(
     }
     row |= {"curve": "[[0, 0], [100, 100]]"} | values
     task = filled.task(filled.session(), "Work", str(row.pop("status", "error")), **row)
-    with Store(filled.location.path) as store:
+    with Store(filled.file.path) as store:
         assert done_at(store.task(task), start + after) == done
 
 

@@ -55,24 +55,27 @@ EXAMPLES = (
     ),
     Example(
         "Slowest names",
-        "SELECT session, name, count(*) AS runs, round(CAST(avg(seconds) AS numeric), 2) AS mean, max(seconds) AS longest\n"
+        "SELECT session, name, count(*) AS runs, round(CAST(avg(seconds) AS numeric), 2) AS mean,\n"
+        "  max(seconds) AS longest\n"
         "FROM v_history\nWHERE status = 'complete'\nGROUP BY session, name\nORDER BY mean DESC\nLIMIT 20",
     ),
     Example(
         "Slower than usual",
         "WITH usual AS (\n  SELECT session, name, avg(seconds) AS mean FROM v_history\n"
         "  WHERE status = 'complete' GROUP BY session, name HAVING count(*) > 4\n)\n"
-        "SELECT session_id, session, name, seconds, round(CAST(mean AS numeric), 2) AS mean, round(CAST(seconds / mean AS numeric), 1) AS times\n"
+        "SELECT session_id, session, name, seconds, round(CAST(mean AS numeric), 2) AS mean,\n"
+        "  round(CAST(seconds / mean AS numeric), 1) AS times\n"
         "FROM v_history JOIN usual USING (session, name)\nWHERE seconds > 2 * mean\nORDER BY task_id DESC\nLIMIT 50",
     ),
     Example(
         "Success by name",
-        "SELECT session, name, runs, round(CAST(100 * success_rate AS numeric), 1) AS percent, median_seconds, p90_seconds\n"
-        "FROM v_names\nORDER BY success_rate, runs DESC\nLIMIT 50",
+        "SELECT session, name, runs, round(CAST(100 * success_rate AS numeric), 1) AS percent,\n"
+        "  median_seconds, p90_seconds\nFROM v_names\nORDER BY success_rate, runs DESC\nLIMIT 50",
     ),
     Example(
         "Hours by day",
-        "SELECT substr(started, 1, 10) AS day, count(*) AS tasks, round(CAST(sum(seconds) / 3600 AS numeric), 2) AS hours\n"
+        "SELECT substr(started, 1, 10) AS day, count(*) AS tasks,\n"
+        "  round(CAST(sum(seconds) / 3600 AS numeric), 2) AS hours\n"
         "FROM v_tasks\nWHERE parent_id IS NULL AND started > datetime('now', '-30 days')\n"
         "GROUP BY day\nORDER BY day DESC",
     ),

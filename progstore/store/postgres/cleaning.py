@@ -8,9 +8,8 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from progstore.store.cleaner import FREE_PART, Cleaner
+from progstore.store.cleaner import FREE_PART, Cleaner, GivenBack
 from progstore.store.postgres import upkeep
-from progstore.store.retention import number_of_rows
 from progstore.store.tables import metadata
 
 Result = TypeVar("Result")
@@ -21,22 +20,25 @@ class PostgresCleaner(Cleaner):
 
     def entered(self, stack: ExitStack) -> None:  # noqa: ARG002  # nothing to be given back
         """Remember how much there is."""
-        with self.connection.begin():
-            self._size = upkeep.size(self.connection)
-            self._rows = number_of_rows(self.connection)
+        self._used = self._measured(upkeep.used)
+
+    @property
+    def is_held_up(self) -> bool:
+        """Who reads for long only keeps the server from using space again."""
+        return False
 
     def after_step(self) -> None:
         """The server does that itself."""
 
     def freed_bytes(self) -> int:
-        """The part of the rows that went, of the size; the server knows no better before it has vacuumed."""
-        with self.connection.begin():
-            left = number_of_rows(self.connection)
-        return self._size * max(0, self._rows - left) // max(1, self._rows)
+        """The difference of two estimates."""
+        return max(0, self._used - self._measured(upkeep.used))
 
-    def give_back(self, free_part: float = FREE_PART) -> int:  # noqa: ARG002  # the server decides
-        """By VACUUM, which keeps nobody waiting and gives to the disk what is free at the end of a table."""
-        before = self._measured()
+    def give_back(self, free_part: float = FREE_PART, at_most: int | None = None) -> GivenBack:  # noqa: ARG002
+        """By VACUUM, which keeps nobody waiting and decides by itself: what is free at the end of a table goes back to
+        the disk, all else is used for new rows.
+        """
+        before = self._measured(upkeep.size)
         raw = self.connection.connection.driver_connection
         assert raw is not None
         raw.autocommit = True  # VACUUM stands in no transaction
@@ -46,12 +48,12 @@ class PostgresCleaner(Cleaner):
                 raw.execute(f"VACUUM (ANALYZE) {table.name}")
         finally:
             raw.autocommit = False
-        return max(0, before - self._measured())
+        return GivenBack(max(0, before - self._measured(upkeep.size)))
 
-    def without_references(self, work: Callable[[Connection], Result]) -> Result:
+    def without_references(self, work: Callable[[Connection], Result]) -> tuple[Result, float]:
         """The server looks for them by an index that SQLite does not need."""
-        return self.transact(work)[0]
+        return self.transact(work)
 
-    def _measured(self) -> int:
+    def _measured(self, measure: Callable[[Connection], int]) -> int:
         with self.connection.begin():
-            return upkeep.size(self.connection)
+            return measure(self.connection)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from progstore.errors import StoreBusy, StoreDamaged, StoreError
 from progstore.store import faults
 from progstore.store.faults import Fault
-
-if TYPE_CHECKING:
-    from psycopg import Error
 
 _CODES: Final = {
     "25006": Fault.READ_ONLY,  # read_only_sql_transaction: also a server that became a standby
@@ -59,9 +56,9 @@ def is_too_large(error: BaseException | None) -> bool:
     return str(getattr(error, "sqlstate", None) or "").startswith("54")
 
 
-def words(error: Error) -> str:
+def words(error: BaseException) -> str:
     """What happened, in one line; without the statement that libpq repeats."""
-    said = error.diag.message_primary or str(error) or type(error).__name__
+    said = getattr(getattr(error, "diag", None), "message_primary", None) or str(error) or type(error).__name__
     return " ".join(said.split())
 
 

@@ -160,10 +160,10 @@ class PostgresLocation(Location):
         return PostgresCleaner(self)
 
     def used_bytes(self, connection: Connection) -> int:
-        """The tables with their indexes."""
+        """Of the rows that are there; an estimate."""
         from progstore.store.postgres import upkeep
 
-        return upkeep.size(connection)
+        return upkeep.used(connection)
 
     def facts(self, connection: Connection, *, integrity: bool) -> Mapping[str, Any]:
         """Sizes and the server's version."""
@@ -204,7 +204,7 @@ class _Looker(Looker):
 
     def look(self) -> Hashable:
         """As text."""
-        return self._connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one()
+        return str(self._connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
 
     def close(self) -> None:
         """Close the connection."""

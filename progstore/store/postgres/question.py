@@ -15,10 +15,10 @@ have put into the schema do what they do. A role that may only SELECT is the bes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import psycopg
 from psycopg import pq
@@ -128,7 +128,7 @@ class _Question:
             subquery, names = f"EXPLAIN {self._sql}", ["QUERY PLAN"]
         else:
             subquery += f"\nLIMIT {limit + 1}"
-        with closing(cursor.stream(subquery)) as rows:
+        with closing(cast("Generator[Any]", cursor.stream(subquery))) as rows:
             return collect(names, (tuple(map(_plain, row)) for row in rows), limit)
 
     def _begin(self, *, read_only: bool = False) -> None:

@@ -23,7 +23,7 @@ class PostgresSpelling(Spelling):
     """The words of PostgreSQL from 14, which is the oldest that is maintained."""
 
     insert = staticmethod(postgresql.insert)
-    compiler = PGDialect_psycopg(paramstyle="format")
+    compiler = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]  # SQLAlchemy leaves that to be
 
     def says(self, column: Column[str], wanted: str) -> ColumnElement[bool]:
         """ILIKE, which in the collation "C" of our columns knows the case of ASCII letters only."""

@@ -219,7 +219,8 @@ class _Looker(Looker):
 
     def look(self) -> Hashable:
         """SQLite's own number."""
-        return self._raw.execute("PRAGMA data_version").fetchone()
+        (number,) = self._raw.execute("PRAGMA data_version").fetchone()
+        return int(number)
 
     def close(self) -> None:
         """Close the connection."""
