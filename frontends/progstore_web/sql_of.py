@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from progstore import BadFilter, Filter
 
 COLUMNS = "id, session_id, session, name, status, started, seconds, done, total, unit, failed, host, message"
+NEWEST = "started_at DESC NULLS LAST, id DESC"
 SORTED = 10_000
 """Of what matches, the newest that another order than that of the start is made of."""
 SEARCHED = 100_000
@@ -27,20 +28,22 @@ _ORDERS = {
 }
 
 
-def sql_of(wanted: Filter, sort: str, limit: int) -> str:
-    """The statement whose first `limit` rows are those of `Store.tasks(wanted, sort=sort)`. Raises BadFilter."""
-    conditions = list(_conditions(wanted))
+def sql_of(wanted: Filter, sort: str, limit: int, *, postgresql: bool = False) -> str:
+    """The statement whose first `limit` rows are those of `Store.tasks(wanted, sort=sort)`, in the words of SQLite or
+    PostgreSQL. Raises BadFilter.
+    """
+    conditions = list(_conditions(wanted, postgresql=postgresql))
     if sort == "-started":
-        by_id = "id DESC" if wanted.text else "started_at DESC, id DESC"
+        by_id = "id DESC" if wanted.text else NEWEST
         return _select(COLUMNS, conditions, by_id, limit)
     if sort.removeprefix("-") not in _ORDERS:
         raise BadFilter(f"sort is one of {', '.join(_ORDERS)}, or one of them after a minus; got {sort!r}")
     if wanted.text:
         conditions.append(f"id > (SELECT max(id) FROM v_tasks) - {SEARCHED}")
-    newest = _select(f"{COLUMNS}, started_at", conditions, "started_at DESC, id DESC", SORTED)
+    newest = _select(f"{COLUMNS}, started_at", conditions, NEWEST, SORTED)
     falls = " DESC" if sort.startswith("-") else ""
     order = f"{_ORDERS[sort.removeprefix('-')]}{falls}, id{falls}"
-    return f"SELECT {COLUMNS}\nFROM (\n{newest}\n)\nORDER BY {order}\nLIMIT {limit}"
+    return f"SELECT {COLUMNS}\nFROM (\n{newest}\n) AS newest\nORDER BY {order}\nLIMIT {limit}"
 
 
 def _select(columns: str, conditions: list[str], order: str, limit: int) -> str:
@@ -48,7 +51,7 @@ def _select(columns: str, conditions: list[str], order: str, limit: int) -> str:
     return f"SELECT {columns}\nFROM v_tasks AS t{where}\nORDER BY {order}\nLIMIT {limit}"
 
 
-def _conditions(wanted: Filter) -> Iterator[str]:
+def _conditions(wanted: Filter, *, postgresql: bool) -> Iterator[str]:
     exact = {"name": wanted.name, "session": wanted.session_name}
     yield from (f"{column} = {_text(value)}" for column, value in exact.items() if value is not None)
     if wanted.host is not None:
@@ -68,10 +71,11 @@ def _conditions(wanted: Filter) -> Iterator[str]:
         "ended_at IS NOT NULL AND seconds <": wanted.shorter_than,
     }
     yield from (f"{bound} {float(value)!r}" for bound, value in bounds.items() if value is not None)
-    yield from (_has_meta(key, value) for key, value in wanted.meta.items())
+    has_meta = _has_meta_on_postgresql if postgresql else _has_meta
+    yield from (has_meta(key, value) for key, value in wanted.meta.items())
     if wanted.text:
-        pattern = _pattern(wanted.text)
-        yield f"({' OR '.join(f'{column} LIKE {pattern}' for column in ('name', 'session', 'message'))})"
+        pattern, like = _pattern(wanted.text), "ILIKE" if postgresql else "LIKE"
+        yield f"({' OR '.join(f'{column} {like} {pattern}' for column in ('name', 'session', 'message'))})"
 
 
 def _has_meta(key: str, value: str) -> str:
@@ -79,6 +83,21 @@ def _has_meta(key: str, value: str) -> str:
     pair = f"m.key = {_text(key)} AND ({_equals(value)})"
     of_task = f"SELECT 1 FROM json_each(t.meta) AS m WHERE {pair}"
     of_session = f"SELECT 1 FROM v_sessions AS s, json_each(s.meta) AS m WHERE s.id = t.session_id AND {pair}"
+    return f"(EXISTS ({of_task})\n    OR EXISTS ({of_session}))"
+
+
+def _has_meta_on_postgresql(key: str, value: str) -> str:
+    """The same; jsonb compares what was spelled."""
+    spellings = [f"to_jsonb({_text(value)}::text)"]
+    try:
+        json.loads(value, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        pass  # it spells nothing, so it is only text
+    else:
+        spellings.append(f"{_text(value)}::jsonb")
+    pair = f"m.key = {_text(key)} AND m.value IN ({', '.join(spellings)})"
+    of_task = f"SELECT 1 FROM jsonb_each(t.meta::jsonb) AS m WHERE {pair}"
+    of_session = f"SELECT 1 FROM v_sessions AS s, jsonb_each(s.meta::jsonb) AS m WHERE s.id = t.session_id AND {pair}"
     return f"(EXISTS ({of_task})\n    OR EXISTS ({of_session}))"
 
 

@@ -231,8 +231,7 @@ class Store:
     def query(
         self, sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, limit: int = 10_000, seconds: float = 10.0
     ) -> QueryResult:
-        """The answer to one read-only SQL statement; blobs come as text. Placeholders are ? and :name for a file,
-        %s and %(name)s on PostgreSQL.
+        """The answer to one read-only SQL statement; blobs come as text. Values stand for ? or :name.
 
         Raises BadQuery with the database's message: it writes, is wrong, or runs too long.
         """

@@ -275,13 +275,15 @@ def test_whatever_only_reads_is_allowed(filled: Filled, store: Store, sql: str, 
 
 
 def test_parameters_are_values_and_nothing_else(filled: Filled, store: Store) -> None:
-    """By place or by name, as psycopg has them."""
+    """By place or by name, as for a file; not where they are part of a text, a comment or a cast."""
     evil = "x'); DROP TABLE tasks; --"
-    assert store.query("SELECT %s, %s", [evil, 1]).rows == ((evil, 1),)
-    assert store.query("SELECT %(it)s LIKE '%%DROP%%'", {"it": evil}).rows == ((True,),)
-    for wrong in ([1, 2, 3], {"other": 1}, [object()], ["\0"]):
+    assert store.query("SELECT ?, '?', ? -- ?", [evil, 1]).rows == ((evil, "?", 1),)
+    assert store.query("SELECT :it LIKE '%DROP%', ':it', $a$:it$a$, 5::text", {"it": evil}).rows == (
+        (True, ":it", ":it", "5"),
+    )
+    for wrong in ([1, 2, 3], {"other": 1}, [object()], ["\0"], 5):
         with pytest.raises(BadQuery):
-            store.query("SELECT %s", wrong)
+            store.query("SELECT ? :right", wrong)  # type: ignore[arg-type]  # one is no list at all
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
             shown, status = read_history(site.store, asked), 200
         except BadFilter as error:
             shown, status = History(asked=asked, fault=str(error)), 400
-        return site.page(request, "history.html", status=status, shown=shown, sql_query=urlencode({"q": sql(asked)}))
+        return site.page(
+            request, "history.html", status=status, shown=shown, sql_query=urlencode({"q": sql(asked, site.store)})
+        )
 
     @get("/history.json", sync_to_thread=True)
     def history_json(request: AnyRequest) -> Response[bytes]:

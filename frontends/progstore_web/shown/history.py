@@ -152,10 +152,10 @@ def read_tasks(store: Store, asked: Asked) -> History:
     return History(asked=asked, wanted=wanted, page=page)
 
 
-def sql(asked: Asked) -> str:
+def sql(asked: Asked, store: Store) -> str:
     """The SQL that gives the rows of the first page; of what cannot be understood none."""
     try:
-        return sql_of(asked.filter(), asked.sort, asked.limit)
+        return sql_of(asked.filter(), asked.sort, asked.limit, postgresql=store.url.startswith("postgresql:"))
     except BadFilter:
         return ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ SIGN = 1.2
 
 _LAST_MOVES = (
     "SELECT session_id, max(coalesce(ended_at, updated_at)) FROM v_tasks"
-    " WHERE session_id IN (SELECT value FROM json_each(?)) GROUP BY session_id"
+    " WHERE session_id IN ({ids}) GROUP BY session_id"
 )
 
 By = Literal["name", "host"]
@@ -224,7 +223,7 @@ def runs_of(store: Store, sessions: Iterable[SessionView], now: float) -> list[R
     unsure = [each.id for each, _ in begun if each.ended_at is None]
     moves: dict[int, float] = {}
     if unsure:
-        moves = {row[0]: row[1] for row in store.query(_LAST_MOVES, (json.dumps(unsure),)).rows}
+        moves = {row[0]: row[1] for row in store.query(_LAST_MOVES.format(ids=", ".join(map(str, unsure)))).rows}
     return [
         Run(session=each, start=start, end=max(start, _end(each, moves.get(each.id, start), now)), now=state(each))
         for each, start in begun

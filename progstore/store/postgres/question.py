@@ -22,6 +22,7 @@ from typing import Any, Final, cast
 
 import psycopg
 from psycopg import pq
+from psycopg.sql import Literal
 from sqlalchemy import URL
 
 from progstore.errors import BadQuery
@@ -37,6 +38,11 @@ LONGEST_QUESTION: Final = 100_000
 LARGEST_SPILL: Final = "1GB"
 """What sorting and the like may take of the server's disk, where this role may set that."""
 
+_WORDS: Final = re.compile(
+    r"""'(?:[^']|'')*' | "[^"]*" | --[^\n]* | /\*.*?\*/ | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ | :: | \? | :(?P<name>\w+)""",
+    re.DOTALL | re.VERBOSE,
+)
+"""Placeholders, and all in which what looks like one is none."""
 _EXPLAIN: Final = re.compile(r"\s*EXPLAIN\s+(?!\()", re.IGNORECASE)
 _FUNCTION: Final = re.compile(r":(?:funcid|opfuncid|aggfnoid|winfnoid|elemfuncid|tsmhandler) (\d+)")
 _OPERATOR: Final = re.compile(r":opno (\d+)")
@@ -81,7 +87,7 @@ def ask(
     limit: int,
     seconds: float,
 ) -> QueryResult:
-    """The answer to one read-only statement; placeholders are psycopg's, %s and %(name)s.
+    """The answer to one read-only statement.
 
     Raises BadQuery with the server's own message.
     """
@@ -186,8 +192,28 @@ class _Question:
 
 
 def _with_params(raw: psycopg.Connection[Any], sql: str, params: Sequence[Any] | Mapping[str, Any]) -> str:
-    """The statement with quoted values, for a view takes no parameters."""
-    return psycopg.ClientCursor(raw).mogrify(sql, params) if params else sql
+    """The statement with quoted values in it, for a view takes no parameters; ? and :name stand for them, as in SQLite.
+
+    Where this should misread a statement, the fences stand all the same.
+    """
+    if not params:
+        return sql
+    used: set[object] = set()
+
+    def quoted(found: re.Match[str]) -> str:
+        if found[0] != "?" and found["name"] is None:
+            return found[0]
+        key: Any = found["name"] or len(used)
+        used.add(key)
+        return Literal(params[key]).as_string(raw)
+
+    try:
+        filled = _WORDS.sub(quoted, sql)
+    except (KeyError, IndexError, TypeError) as error:
+        raise BadQuery(f"there is no value for a placeholder ({error}); ? takes a list, :name a mapping") from error
+    if not isinstance(params, Mapping) and len(used) != len(params):
+        raise BadQuery(f"there are {len(used)} placeholders and {len(params)} values")
+    return filled
 
 
 def _shown(place: int, kind: int) -> str:
