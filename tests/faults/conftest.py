@@ -60,6 +60,9 @@ JOB = """
             progstore.current().message("x" * size)
             progstore.current()["big"] = "x" * size
 
+        def set_clock(self, hours):
+            time.time = lambda: right_time() + hours * 3600
+
         def flush(self, seconds):
             return progstore.flush(seconds)
 
@@ -69,6 +72,7 @@ JOB = """
         def limit_file_size(self, size):
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
+    right_time = time.time
     heard = Heard()
     logging.getLogger("progstore").addHandler(heard)
     logging.getLogger("progstore").setLevel(logging.INFO)
