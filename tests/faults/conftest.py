@@ -13,6 +13,12 @@ import pytest
 import progstore
 from tests.conftest import PATIENCE
 
+StartJob = Callable[..., Any]
+Until = Callable[..., Any]
+Recorded = Callable[[Path], tuple[str, float]]
+
+STALL = 1.0
+"""Seconds: ten times what a fault may add to a few steps of a loop."""
 DISK = 700_000
 """Bytes of the small disk: enough for an empty store and its log, and for little more."""
 
@@ -136,6 +142,27 @@ def recorded() -> Callable[[Path], tuple[str, float]]:
         return str(task.status), task.done
 
     return recorded
+
+
+def goes_on(job: Any, steps: int = 100) -> None:
+    """The loop is neither stalled nor ended by what is wrong, and nor is one that begins and ends meanwhile."""
+    assert job("steps", steps) < STALL
+    assert job("short_loops", 1, 0) < STALL
+
+
+def comes_back(job: Any, path: Path, done: int, recorded: Recorded, until: Until) -> None:
+    """Once the store can be written again, it holds the exact state."""
+    until(lambda: job("flush", 5))
+    assert recorded(path) == ("running", done)
+    assert any("can be written again" in note for note in job.notes())
+
+
+def the_one_warning(job: Any, until: Until) -> str:
+    """What the user hears, once, however long it lasts."""
+    until(job.warnings)
+    job("flush", 0.5)
+    (warning,) = job.warnings()
+    return str(warning)
 
 
 @pytest.fixture

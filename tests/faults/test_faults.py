@@ -13,26 +13,7 @@ from typing import Any
 import pytest
 
 import progstore
-
-StartJob = Callable[..., Any]
-Until = Callable[..., Any]
-Recorded = Callable[[Path], tuple[str, float]]
-
-STALL = 1.0
-"""Seconds: ten times what a fault may add to a few steps of a loop."""
-
-
-def goes_on(job: Any, steps: int = 100) -> None:
-    """The loop is neither stalled nor ended by what is wrong, and nor is one that begins and ends meanwhile."""
-    assert job("steps", steps) < STALL
-    assert job("short_loops", 1, 0) < STALL
-
-
-def comes_back(job: Any, path: Path, done: int, recorded: Recorded, until: Until) -> None:
-    """Once the store can be written again, it holds the exact state."""
-    until(lambda: job("flush", 5))
-    assert recorded(path) == ("running", done)
-    assert any("can be written again" in note for note in job.notes())
+from tests.faults.conftest import STALL, Recorded, StartJob, Until, comes_back, goes_on, the_one_warning
 
 
 def fill(path: Path) -> None:
@@ -40,14 +21,6 @@ def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
-
-
-def the_one_warning(job: Any, until: Until) -> str:
-    """What the user hears, once, however long it lasts."""
-    until(job.warnings)
-    job("flush", 0.5)
-    (warning,) = job.warnings()
-    return str(warning)
 
 
 def test_a_folder_that_cannot_be_made_is_warned_of_and_used_once_it_can(

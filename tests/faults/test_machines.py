@@ -16,6 +16,7 @@ import pytest
 
 import progstore
 
+UNSHARE = "/usr/bin/unshare"
 Ask = Callable[..., list[Any]]
 RunProgram = Callable[..., str]
 StartJob = Callable[..., Any]
@@ -28,12 +29,12 @@ def within(tmp_path: Path) -> Within:
     """Makes a Python that runs in namespaces of its own, after some shell commands in them."""
 
     def make(options: str, *commands: str) -> str:
-        tried = subprocess.run(["unshare", *options.split(), "true"], capture_output=True, text=True, check=False)
+        tried = subprocess.run([UNSHARE, *options.split(), "true"], capture_output=True, text=True, check=False)
         if tried.returncode:
             pytest.skip(f"no namespaces can be made here: {tried.stderr.strip()}")
         python = tmp_path / f"python {options}"
         inside = " && ".join((*commands, f'exec {sys.executable} "$@"'))
-        python.write_text(f"#!/bin/sh\nexec unshare {options} sh -c '{inside}' sh \"$@\"\n", encoding="utf-8")
+        python.write_text(f"#!/bin/sh\nexec {UNSHARE} {options} sh -c '{inside}' sh \"$@\"\n", encoding="utf-8")
         python.chmod(0o700)
         return str(python)
 
