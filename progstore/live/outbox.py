@@ -56,6 +56,7 @@ class Outbox:
         self._tasks: dict[int, TaskState] = {}
         self._dropped = 0
         self._last_beat = 0.0
+        self._last_whole = 0.0
         self._warned: set[Fault] = set()
         self._noticed = False
         self._said_of_store = ""
@@ -171,8 +172,13 @@ class Outbox:
             if not (self._sessions or (ends and self._was_open)):
                 return
             self._open()
-        draft = Draft(self._process, self._sessions.values(), self._tasks.values())
-        if not draft.is_empty or ends or time.monotonic() - self._last_beat >= HEARTBEAT:
+        now = time.monotonic()
+        is_due = ends or now - self._last_beat >= HEARTBEAT
+        # Where something is wrong with the store, each tick would make it worse.
+        spares = bool(self._said_of_store) and not (hurry or ends) and now - self._last_whole < HEARTBEAT
+        self._last_whole = self._last_whole if spares else now
+        draft = Draft(self._process, self._sessions.values(), self._tasks.values(), spares=spares)
+        if not draft.is_empty or is_due:
             self._commit(draft, durable=hurry or draft.has_turning_points)
         self._recovered()
         self._push()

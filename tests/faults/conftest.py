@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ DISK = 700_000
 """Bytes of the small disk: enough for an empty store and its log, and for little more."""
 
 JOB = """
-    import contextvars, json, logging, resource, sys, time
+    import contextvars, json, logging, random, resource, sys, time
     import progstore
 
     class Heard(logging.Handler):
@@ -65,6 +67,14 @@ JOB = """
         def big_message(self, size):
             progstore.current().message("x" * size)
             progstore.current()["big"] = "x" * size
+
+        def swell(self, megabytes):
+            for number in range(megabytes * 2**20 // 90_000):
+                progstore.current()[f"big {number}"] = random.choice("abcdefghijklmnop") * 90_000
+
+        def hold_large(self, megabytes):
+            from progstore.store.sqlite import hold
+            hold.WARN_AT = megabytes * 2**20
 
         def set_clock(self, hours):
             time.time = lambda: right_time() + hours * 3600
@@ -163,6 +173,23 @@ def the_one_warning(job: Any, until: Until) -> str:
     job("flush", 0.5)
     (warning,) = job.warnings()
     return str(warning)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """A transaction that reads, and does not end within the block."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=10)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM tasks").fetchall()
+        yield
+
+
+def wal_size(path: Path) -> int:
+    """Bytes of a store's write-ahead log; 0 where there is none."""
+    try:
+        return Path(f"{path}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,7 @@ def test_a_short_lock_is_nothing_to_speak_of(
 
 
 def test_a_long_lock_is_warned_of_and_loses_nothing(
-    start_job: StartJob, store_path: Path, until: Until, recorded: Recorded
+    start_job: StartJob, store_path: Path, until: Until, soak: bool
 ) -> None:
     """Also where a job begins while it is held, and so has not even opened the store."""
     job = start_job()
@@ -192,6 +193,8 @@ def test_a_long_lock_is_warned_of_and_loses_nothing(
             f"progstore cannot write to {store_path}: database is locked; another process holds it; progress is late, "
             "nothing is lost"
         )
+    time.sleep(60 if soak else 0)
+    assert [len(each.warnings()) for each in (job, late)] == [1, 1]
     holder.execute("ROLLBACK")
     holder.close()
     for each in (job, late):

@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 import progstore
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, Figures
 
 ROUNDS, ROUNDS_SOAK = 40, 400
 """Acknowledged changes of each job: enough for a log that is moved into the database while they go on."""
@@ -249,34 +249,34 @@ def cuts(records: list[Record], number: int, chance: random.Random, folder: Path
 
 
 def test_a_power_cut_at_any_moment_takes_nothing_that_was_acknowledged(
-    noted: Callable[..., list[Record]], tmp_path: Path, soak: bool, request: pytest.FixtureRequest
+    noted: Callable[..., list[Record]], tmp_path: Path, soak: bool, figures: Callable[[Figures], None]
 ) -> None:
     """Two jobs begin, end and flush while the log is moved into the database beside them; the file is always sound,
     and a store that was cut off is read and written again.
     """
     records = noted(ROUNDS_SOAK if soak else ROUNDS, "a", "b")
     assert sum(each.operation == "s" and not each.name for each in records) > 4, "the log was never moved"
-    seed, lost_steps, kept = random.randrange(10**6), 0.0, 0
-    for disk, path in cuts(records, CUTS_SOAK if soak else CUTS, random.Random(seed), tmp_path / "after"):
+    number = CUTS_SOAK if soak else CUTS
+    seed, unsaid, kept = random.randrange(10**6), 0.0, 0
+    for disk, path in cuts(records, number, random.Random(seed), tmp_path / "after"):
         found = found_in(path)
         for job, promise in disk.promised.items():
             assert job in found, f"{job} is gone; seed {seed}"
             done, ended = found[job]
             assert promise["done"] <= done <= disk.did[job][-1][1], f"{job}: {promise}, but {done}; seed {seed}"
             assert promise["ended"] <= ended, f"{job}: {promise}, but {ended} ended; seed {seed}"
-            lost_steps, kept = max(lost_steps, disk.did[job][-1][1] - done), kept + ended + 1
+            unsaid, kept = max(unsaid, disk.did[job][-1][1] - done), kept + int(promise["done"])
     with progstore.open_store(str(path)) as store:
         assert store.check()["integrity"] == "ok"
     for _ in progstore.track([1], "after the cut", store=str(path)):
         pass
     assert progstore.flush(PATIENCE)
-    request.config.get_terminal_writer().line(
-        f"\n{kept} acknowledged states after cuts; at most {lost_steps} steps lost"
-    )
+    seen = f"of what was not acknowledged yet, at most {unsaid:.0f} steps were gone"
+    figures(Figures("power cuts", f"{number} cuts", kept, 0, seen))
 
 
 def test_a_power_cut_takes_at_most_five_seconds_of_ticks(
-    noted: Callable[..., list[Record]], tmp_path: Path, soak: bool, request: pytest.FixtureRequest
+    noted: Callable[..., list[Record]], tmp_path: Path, soak: bool, figures: Callable[[Figures], None]
 ) -> None:
     """Of a job that begins once and then only counts; tried in the long form, for it takes its time."""
     if not soak:
@@ -288,5 +288,14 @@ def test_a_power_cut_takes_at_most_five_seconds_of_ticks(
         if did:
             missing = next((moment for moment, count in did if count > done), did[-1][0])
             worst = max(worst, did[-1][0] - missing)
-    request.config.get_terminal_writer().line(f"\nat most {worst:.2f} s of ticks lost")
     assert worst <= 2 * TICKS_LOST
+    done = int(did[-1][1])
+    figures(
+        Figures(
+            "power cuts of a job that only counts",
+            f"{CUTS_SOAK} cuts",
+            done,
+            0,
+            f"at most {worst:.2f} s of its ticks were gone",
+        )
+    )

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 import progstore
-from tests.conftest import Program
+from tests.conftest import Figures, Program
 
 Until = Callable[..., Any]
 
 KILLS, KILLS_SOAK = 8, 300
-SERVERS, SERVERS_SOAK = 1, 20
+SERVERS, SERVERS_SOAK = 2, 20
 
 KILLING = """
     import os, random, shutil, signal, sqlite3, sys, time
@@ -41,7 +41,7 @@ KILLING = """
         return shutil.copy(f"{folder}/whole.db", f"{folder}/{number}.db")
 
     def kill_at_random(work):
-        '''After each kill the store that `work` was at; the first one is left to its end, to see how long that takes.'''
+        # The first one is left to its end, to see how long that takes.
         began = time.perf_counter()
         assert os.waitpid(forked(work, a_copy("end")), 0)[1] == 0
         longest = time.perf_counter() - began
@@ -95,7 +95,7 @@ UPGRADE = """
         pass
     assert progstore.flush(30)
     assert look(path, SHAPE)[0] == after[0]
-    print(f"{kills} upgrades killed: {seen[0]} left as they were, {seen[1]} upgraded, 0 in between")
+    print(2000 * kills, f"{seen[0]} left as they were, {seen[1]} upgraded, none in between")
 """
 
 PRUNE = """
@@ -123,19 +123,25 @@ PRUNE = """
         in_the_middle += 0 < sessions < 30
         assert prune(path).sessions == sessions
         assert look(path, *LEFT) == [[(0,)]] * 3
-    print(f"{kills} clean-ups killed: {in_the_middle} in the middle, each ended by the next one")
+    print(330 * kills, f"{in_the_middle} in the middle; each was ended by the next one")
 """
 
 
-@pytest.mark.parametrize("what", [UPGRADE, PRUNE], ids=["upgrade", "prune"])
+@pytest.mark.parametrize(("what", "source"), [("upgrades", UPGRADE), ("clean-ups", PRUNE)], ids=["upgrade", "prune"])
 def test_what_is_killed_at_any_moment_leaves_the_store_sound(
-    what: str, run_program: Callable[..., str], tmp_path: Path, soak: bool, request: pytest.FixtureRequest
+    what: str,
+    source: str,
+    run_program: Callable[..., str],
+    tmp_path: Path,
+    soak: bool,
+    figures: Callable[[Figures], None],
 ) -> None:
     """An upgrade leaves the schema as it was or as it shall be, with every row; a clean-up leaves nothing that refers
     to what is gone, and the next one ends it.
     """
-    said = run_program(KILLING + what, str(tmp_path), str(KILLS_SOAK if soak else KILLS))
-    request.config.get_terminal_writer().line(f"\n{said}")
+    kills = KILLS_SOAK if soak else KILLS
+    rows, seen = run_program(KILLING + source, str(tmp_path), str(kills)).rstrip().split(" ", 1)
+    figures(Figures(f"SIGKILL of {what}", f"{kills} kills", int(rows), 0, seen))
 
 
 JOB = """
@@ -172,13 +178,17 @@ def ui() -> Iterator[Callable[[], tuple[subprocess.Popen[str], str]]]:
 
 
 def test_a_server_that_is_killed_takes_nothing_with_it(
-    program: Program, ui: Callable[[], tuple[subprocess.Popen[str], str]], soak: bool
+    program: Program,
+    ui: Callable[[], tuple[subprocess.Popen[str], str]],
+    soak: bool,
+    figures: Callable[[Figures], None],
 ) -> None:
     """The job records on, and the next server shows it as if the former had never been."""
     job = program(JOB)
     assert job.stdin is not None
     assert job.stdout is not None
-    for number in range((SERVERS_SOAK if soak else SERVERS) + 1):
+    servers = SERVERS_SOAK if soak else SERVERS
+    for number in range(servers):
         assert job.stdout.readline() == "True\n"
         server, address = ui()
         for page in ("live/now", "api/v1/tasks"):
@@ -192,3 +202,4 @@ def test_a_server_that_is_killed_takes_nothing_with_it(
         assert store.check()["integrity"] == "ok"
     assert job.communicate(timeout=30)[1] == ""
     assert job.returncode == 0
+    figures(Figures("SIGKILL of servers", f"{servers} kills", servers * 10, 0, "each next one showed all of it"))
