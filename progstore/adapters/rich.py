@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rich.progress import DownloadColumn, FileSizeColumn, Progress, TotalFileSizeColumn, TransferSpeedColumn
 
-from progstore import displays
+from progstore import displays, trouble
 from progstore.adapters.rows import RecordedRow
 
 TYPE_CHECKING = False
@@ -106,11 +106,11 @@ def _quietly(note: Method, *args: Any, **kwargs: Any) -> None:
         note(*args, **kwargs)
     except Exception as error:  # noqa: BLE001  # whatever it is, the program is not to suffer by being recorded
         what = f"{type(error).__name__}: {error}"
-        if what not in _warned:
+        if what in _warned:
+            trouble.note("a progress of rich's is not recorded as it should be: %s", what)
+        else:
             _warned.add(what)
-            import logging  # only trouble pays for it
-
-            logging.getLogger("progstore").warning("a progress of rich's is not recorded as it should be: %s", what)
+            trouble.warn("a progress of rich's is not recorded as it should be: %s", what)
 
 
 class Recording:

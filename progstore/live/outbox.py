@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from progstore import config
+from progstore import clean, config, trouble
 from progstore.live.gather import Draft, forget_written, identity, is_settled, report, session_news
 from progstore.live.identity import is_worker
 from progstore.live.listener import Listener
@@ -209,6 +209,8 @@ class Outbox:
 
     def _commit(self, draft: Draft, *, durable: bool) -> None:
         self._process.heartbeat_at = time.time()
+        self._process.faults, last_fault = trouble.noted()
+        self._process.last_fault = clean.text(last_fault, "fault", clean.NAME_LIMIT)
         self._process.dropped_events = self._dropped + sum(task.events_dropped for task in self._tasks.values())
 
         def build(lookup: Lookup) -> Batch:
@@ -231,12 +233,14 @@ class Outbox:
         self._dropped += len(reasons)
         if not self._has_refused:
             self._has_refused = True
-            log.warning(
+            trouble.warn(
                 "%d rows could not be stored in %s and were left out: %s; further ones are only counted",
                 len(reasons),
                 self._writer.name,
                 reasons[0],
             )
+        else:
+            trouble.note("a row could not be stored: %s", reasons[0])
 
     def _let_go_of_sessions(self) -> None:
         """Sessions that are over, and those that wait for their tasks to be begun: a task brings its session back."""
@@ -261,7 +265,7 @@ class Outbox:
             if classify(error) is not Fault.BUSY:  # somebody writes; the next tick tries again
                 raise
         if self._writer.warning and not self._said_of_store:
-            log.warning(self._writer.warning)
+            trouble.warn("%s", self._writer.warning)
         self._said_of_store = self._writer.warning
 
     def _end_process(self, reason: str | None) -> bool:
@@ -306,7 +310,9 @@ class Outbox:
         if fault in self._warned:
             return
         self._warned.add(fault)
-        log.warning("progstore cannot write to %s: %s; %s", self._writer.name, cause(error), self._writer.advice(fault))
+        trouble.warn(
+            "progstore cannot write to %s: %s; %s", self._writer.name, cause(error), self._writer.advice(fault)
+        )
 
     def _drop_oldest(self) -> None:
         oldest = next((task for task in self._tasks.values() if task.ended_at is not None), None)

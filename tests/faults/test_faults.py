@@ -239,6 +239,9 @@ def test_a_full_disk_is_warned_of_and_forgotten_when_there_is_space(
     assert job("flush", 0.5) is False
     ballast.unlink()
     comes_back(job, path, 100, recorded, until)
+    with progstore.open_store(str(path)) as store:
+        facts = store.check()
+    assert (facts["faults"], facts["last_fault"]) == (1, job.warnings()[0])
 
 
 def test_a_disk_that_reports_errors_is_warned_of_and_tried_again(

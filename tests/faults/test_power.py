@@ -28,7 +28,7 @@ from tests.conftest import PATIENCE, Figures
 
 ROUNDS, ROUNDS_SOAK = 40, 400
 """Acknowledged changes of each job: enough for a log that is moved into the database while they go on."""
-CUTS, CUTS_SOAK = 25, 2_000
+CUTS, CUTS_SOAK = 25, 1_000
 TICKS = 12.0
 """Seconds of a job that is told nothing of what is on disk."""
 TICKS_LOST = 5.0

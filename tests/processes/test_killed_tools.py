@@ -20,8 +20,8 @@ from tests.conftest import Figures, Program
 
 Until = Callable[..., Any]
 
-KILLS, KILLS_SOAK = 8, 300
-SERVERS, SERVERS_SOAK = 2, 20
+KILLS, KILLS_SOAK = 8, 200
+SERVERS, SERVERS_SOAK = 2, 10
 
 KILLING = """
     import os, random, shutil, signal, sqlite3, sys, time
