@@ -168,9 +168,9 @@ def _for_rich(owner: type) -> dict[str, Any]:
 
 
 def _warn_once(what: str, error: Exception) -> None:
-    if what not in _warned:
-        _warned.add(what)
-        trouble.warn("%s is not recorded: %s: %s", what, type(error).__name__, error)
+    tell = trouble.note if what in _warned else trouble.warn
+    _warned.add(what)
+    tell("%s is not recorded: %s: %s", what, type(error).__name__, error)
 
 
 # Module: the class in it, and what makes the replacements for attributes of that class.

@@ -106,11 +106,9 @@ def _quietly(note: Method, *args: Any, **kwargs: Any) -> None:
         note(*args, **kwargs)
     except Exception as error:  # noqa: BLE001  # whatever it is, the program is not to suffer by being recorded
         what = f"{type(error).__name__}: {error}"
-        if what in _warned:
-            trouble.note("a progress of rich's is not recorded as it should be: %s", what)
-        else:
-            _warned.add(what)
-            trouble.warn("a progress of rich's is not recorded as it should be: %s", what)
+        tell = trouble.note if what in _warned else trouble.warn
+        _warned.add(what)
+        tell("a progress of rich's is not recorded as it should be: %s", what)
 
 
 class Recording:

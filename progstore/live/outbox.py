@@ -38,6 +38,10 @@ LONGEST_BACKOFF: Final = 30.0
 """Seconds between two tries at a store that fails."""
 MOST_DOUBLINGS: Final = 6
 """From the first to the longest; a store that fails for a day must not make a number that no float can hold."""
+REST: Final = 10.0
+"""How many times as long as a write took, with its wait for others, until what merely goes on is written again. So a
+crowd of writers that is too much for a disk writes less often, and nobody is shut out.
+"""
 BUSY_PATIENCE: Final = 5.0
 """Seconds that another process may hold the store before it is warned of; short waits are everyday."""
 
@@ -63,6 +67,7 @@ class Outbox:
         self._failures = 0
         self._retry_at = 0.0
         self._busy_since = 0.0
+        self._rest = 0.0
         self._records = True
         self._is_behind = False
         self._was_open = False
@@ -90,7 +95,8 @@ class Outbox:
     def pace(self) -> float:
         """Seconds from one tick to the next when nothing begins or ends."""
         longest = FIRST_BACKOFF if self._is_behind else HEARTBEAT
-        return min([longest, *(task.interval for task in self._tasks.values() if task.is_live)])
+        wanted = min([longest, *(task.interval for task in self._tasks.values() if task.is_live)])
+        return max(wanted, min(self._rest, HEARTBEAT))
 
     def look_due(self) -> float | None:
         """Seconds until it is time to look whether something was asked to stop; None where nothing heeds it."""
@@ -125,12 +131,14 @@ class Outbox:
         if time.monotonic() < self._retry_at and not hurry:
             return False
         self._is_behind = True
+        began, self._rest = time.monotonic(), 0.0
         try:
             self._write(hurry=hurry, ends=self._end_process(end_reason))
         except store_faults() as error:
             self._failed(error)
             return False
         self._is_behind = False
+        self._rest = REST * (time.monotonic() - began)
         return True
 
     def admit_loss(self) -> None:

@@ -23,6 +23,9 @@ SECONDS, SECONDS_SOAK = 3, 120
 TASKS = 20
 STEP = 0.02
 """Seconds between two rounds of updates of a job."""
+TOO_LARGE = "has grown large: a reader that never ends must be holding it"
+LATE = "another process holds it; progress is late, nothing is lost"
+"""What may be warned of on a machine that is too busy for so many."""
 LOG_BOUND = 128 * 2**20
 """Bytes: from half of it on the log is cut back every other second."""
 
@@ -51,7 +54,7 @@ CROWD = """
                 for task in live:
                     timed(task.update)
                 steps += 1
-                if steps % 50 == 0:  # now and then one ends, and another begins
+                if steps % 100 == 0:  # now and then one ends, and another begins
                     for _ in progstore.track([1, 2], "short"):
                         pass
                 time.sleep(step)
@@ -62,7 +65,7 @@ CROWD = """
             busy = time.clock_gettime(time.pthread_getcpuclockid(recorder.ident))
         waited.sort()
         return {
-            "steps": steps, "shorts": steps // 50, "cpu": busy / seconds, "longest": waited[-1],
+            "steps": steps, "shorts": steps // 100, "cpu": busy / seconds, "longest": waited[-1],
             "p99": waited[len(waited) * 99 // 100],
         }
 
@@ -100,13 +103,16 @@ def test_many_writers_share_a_file_and_neither_lose_nor_wait(
     ask: Ask,
     figures: Callable[[Figures], None],
 ) -> None:
-    """Each with twenty live tasks; readers read on, and every step is there in the end. Alone nothing is warned of."""
+    """Each with twenty live tasks; readers read on, and every step is there in the end. Nothing is warned of
+    but what is so.
+    """
     if beside != "alone" and not soak:
         pytest.skip("takes minutes; --soak runs it, and a short form is among the faults")
     writers, seconds = (WRITERS_SOAK, SECONDS_SOAK) if soak else (WRITERS, SECONDS)
     crowd = program(CROWD, *(str(each) for each in (writers, TASKS, seconds, STEP)))
     with ExitStack() as stack:
-        read, longest_log = [], 0
+        read: list[float] = []
+        longest_log = 0
         while crowd.poll() is None:
             if beside != "alone" and not read and ask("SELECT 1 FROM tasks"):
                 stack.enter_context(reading(store_path))
@@ -115,8 +121,9 @@ def test_many_writers_share_a_file_and_neither_lose_nor_wait(
             time.sleep(0.1)
     output, errors = crowd.communicate()
     assert crowd.returncode == 0, errors
-    assert all("has grown large: a reader that never ends" in line for line in errors.splitlines()), errors
-    assert beside != "alone" or not errors
+    large, late = (sum(words in line for line in errors.splitlines()) for words in (TOO_LARGE, LATE))
+    assert large + late == errors.count("\n"), errors
+    assert beside != "alone" or not large
     told = [Told(**json.loads(line)) for line in output.splitlines()]
     assert len(told) == writers
     lost, items = lost_items(told, ask)
@@ -129,7 +136,8 @@ def test_many_writers_share_a_file_and_neither_lose_nor_wait(
             f"{seconds} s",
             items,
             lost,
-            f"{of_writers(told)}; {of_readers(read)}; log at most {longest_log / 2**20:.0f} MB",
+            f"{of_writers(told)}; {of_readers(read)}; log at most {longest_log / 2**20:.0f} MB; "
+            f"{late} warned that the store keeps them waiting",
         )
     )
 
