@@ -18,7 +18,8 @@ from typing import Final
 
 from progstore import trouble
 from progstore.live.identity import process_uid
-from progstore.live.state import TaskState, failure_text
+from progstore.live.reasons import failure_text
+from progstore.live.state import TaskState
 from progstore.live.views import view_of
 from progstore.values import TaskView
 

@@ -1,4 +1,4 @@
-"""Every promise names a test that exists, every room of tests that breaks things is named, and the figures are there."""
+"""Every promise names a test that exists, every module that breaks things is named, and the figures are there."""
 
 from __future__ import annotations
 
