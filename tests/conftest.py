@@ -118,7 +118,7 @@ _figures = pytest.StashKey[list[Figures]]()
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Callable[[Figures], None]:
-    """Says what a test measured; at the end of a long run without failures, all of it is written to LONG_RUN."""
+    """Says what a test measured; at the end of a long run without failures, that takes its place in LONG_RUN."""
 
     def say(found: Figures) -> None:
         request.config.stash.setdefault(_figures, []).append(found)
@@ -137,9 +137,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         f"Measured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()}, SQLite "
         f"{sqlite3.sqlite_version}, Linux {platform.release()}, {os.cpu_count()} cores."
     )
-    lines = ["| what | rounds | items | lost | seen |", "|---|---|---|---|---|"]
-    lines += [f"| {each.what} | {each.rounds} | {each.items:,} | {each.lost} | {each.seen} |" for each in found]
-    LONG_RUN.write_text("\n".join([where, "", *lines, ""]), encoding="utf-8")
+    head = ["| what | rounds | items | lost | seen |", "|---|---|---|---|---|"]
+    known = LONG_RUN.read_text("utf-8").splitlines()[4:] if LONG_RUN.exists() else []
+    rows = {line.split(" | ")[0]: line for line in known}
+    for each in found:
+        rows[f"| {each.what}"] = f"| {each.what} | {each.rounds} | {each.items:,} | {each.lost} | {each.seen} |"
+    LONG_RUN.write_text("\n".join([where, "", *head, *rows.values(), ""]), encoding="utf-8")
 
 
 @pytest.fixture

@@ -112,10 +112,11 @@ def test_many_writers_share_a_file_and_neither_lose_nor_wait(
     crowd = program(CROWD, *(str(each) for each in (writers, TASKS, seconds, STEP)))
     with ExitStack() as stack:
         read: list[float] = []
-        longest_log = 0
+        longest_log, is_held = 0, beside == "alone"
         while crowd.poll() is None:
-            if beside != "alone" and not read and ask("SELECT 1 FROM tasks"):
+            if not is_held and ask("SELECT 1 FROM tasks"):
                 stack.enter_context(reading(store_path))
+                is_held = True
             read += a_reader_looks()
             longest_log = max(longest_log, wal_size(store_path))
             time.sleep(0.1)
