@@ -56,7 +56,7 @@ def test_a_store_that_is_a_folder_is_warned_of(start_job: StartJob, tmp_path: Pa
     ("url", "says"),
     [
         ("mysql://user:secret@host/name", "cannot use mysql:// URLs"),
-        ("https://user:secret@board.example", "cannot use https:// URLs"),
+        ("https://user:secret@board.example", "the address of a server holds no user and no password"),
         ("sqlite://", "a store in memory would be lost"),
         ("sqlite://host/path", "names a host"),
     ],

@@ -89,7 +89,7 @@ def test_a_store_that_fails_for_days_is_still_tried_again() -> None:
     outbox.add_session(SessionState("session", "block", store=None))
     for _ in range(1500):
         assert not outbox.write(hurry=True, end_reason=None)
-    assert outbox._retry_at <= time.monotonic() + 30
+    assert outbox._health._retry_at <= time.monotonic() + 30
 
 
 def test_garbage_collected_at_any_moment_ends_its_loops_and_holds_up_nobody(program: Program, ask: Ask) -> None:
