@@ -20,7 +20,7 @@ copyright = "2026, the progstore authors"  # noqa: A001  # the name that Sphinx 
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "long-run.md"]  # the latter is a part of another page
 nitpicky = False  # signatures name types of other libraries, whose pages are not fetched here
 
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -120,9 +120,9 @@ def _anything(value: Any) -> Any:
 def _warn_once(what: str, message: str) -> None:
     if what not in _warned:
         _warned.add(what)
-        import logging  # a wrong setting pays for it, not every import
+        from progstore import trouble  # a wrong setting pays for it, not every import
 
-        logging.getLogger("progstore").warning(message)
+        trouble.warn("%s", message)
 
 
 _WORDS: Final = {

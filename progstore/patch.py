@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from _thread import RLock
 
-from progstore import config
+from progstore import config, trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,11 +168,9 @@ def _for_rich(owner: type) -> dict[str, Any]:
 
 
 def _warn_once(what: str, error: Exception) -> None:
-    if what not in _warned:
-        _warned.add(what)
-        import logging  # only trouble pays for it
-
-        logging.getLogger("progstore").warning("%s is not recorded: %s: %s", what, type(error).__name__, error)
+    tell = trouble.note if what in _warned else trouble.warn
+    _warned.add(what)
+    tell("%s is not recorded: %s: %s", what, type(error).__name__, error)
 
 
 # Module: the class in it, and what makes the replacements for attributes of that class.

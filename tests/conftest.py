@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
 import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import pytest
@@ -30,6 +32,9 @@ PATIENCE = 30.0
 """Seconds after which what has not come will not come."""
 
 
+LONGEST = 3600
+"""Seconds that the long form of a test may take."""
+
 # The gate tries the same examples each time, and fewer; whoever runs the tests by hand searches on.
 settings.register_profile("gate", derandomize=True, max_examples=50, deadline=None)
 if os.environ.get("PROGSTORE_CI"):
@@ -39,6 +44,13 @@ if os.environ.get("PROGSTORE_CI"):
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--soak` runs the long forms of the tests that kill processes and fill stores."""
     parser.addoption("--soak", action="store_true", help="run the long forms: hundreds of kills instead of dozens")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long forms get their time."""
+    if config.getoption("--soak"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(LONGEST))
 
 
 @pytest.fixture
@@ -85,6 +97,52 @@ def empty_database(postgres_server: str, worker_id: str) -> Iterator[str]:
 
     with postgres.database(postgres_server, f"progstore_empty_{worker_id}_{os.getpid()}") as url:
         yield url
+
+
+LONG_RUN = Path(__file__).parents[1] / "docs" / "long-run.md"
+"""Where the figures of the newest long run stand, for the page of promises."""
+
+
+class Figures(NamedTuple):
+    """What one long form tried; `seen` is what else it measured."""
+
+    what: str
+    rounds: str
+    items: int
+    lost: int
+    seen: str
+
+
+_figures = pytest.StashKey[list[Figures]]()
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Callable[[Figures], None]:
+    """Says what a test measured; at the end of a long run without failures, that takes its place in LONG_RUN."""
+
+    def say(found: Figures) -> None:
+        request.config.stash.setdefault(_figures, []).append(found)
+        told = f"{found.what}: {found.rounds}, {found.items:,} items, {found.lost} lost; {found.seen}"
+        request.config.get_terminal_writer().line(f"\n{told}")
+
+    return say
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep the figures of a long run."""
+    found = session.config.stash.get(_figures, [])
+    if not (found and session.config.getoption("--soak")) or exitstatus != pytest.ExitCode.OK:
+        return
+    where = (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()}, SQLite "
+        f"{sqlite3.sqlite_version}, Linux {platform.release()}, {os.cpu_count()} cores."
+    )
+    head = ["| what | rounds | items | lost | seen |", "|---|---|---|---|---|"]
+    known = LONG_RUN.read_text("utf-8").splitlines()[4:] if LONG_RUN.exists() else []
+    rows = {line.split(" | ")[0]: line for line in known}
+    for each in found:
+        rows[f"| {each.what}"] = f"| {each.what} | {each.rounds} | {each.items:,} | {each.lost} | {each.seen} |"
+    LONG_RUN.write_text("\n".join([where, "", *head, *rows.values(), ""]), encoding="utf-8")
 
 
 @pytest.fixture
@@ -147,12 +205,12 @@ def program(tmp_path: Path) -> Iterator[Program]:
 
 
 @pytest.fixture
-def run_program(program: Program) -> Callable[..., str]:
+def run_program(program: Program, soak: bool) -> Callable[..., str]:
     """Runs a Python program from its source to its end and returns what it printed; it must end well."""
 
     def run(source: str, *arguments: str, **environment: str) -> str:
         process = program(source, *arguments, **environment)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=LONGEST if soak else 60)
         assert process.returncode == 0, errors
         return output
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rich.progress import DownloadColumn, FileSizeColumn, Progress, TotalFileSizeColumn, TransferSpeedColumn
 
-from progstore import displays
+from progstore import displays, trouble
 from progstore.adapters.rows import RecordedRow
 
 TYPE_CHECKING = False
@@ -106,11 +106,9 @@ def _quietly(note: Method, *args: Any, **kwargs: Any) -> None:
         note(*args, **kwargs)
     except Exception as error:  # noqa: BLE001  # whatever it is, the program is not to suffer by being recorded
         what = f"{type(error).__name__}: {error}"
-        if what not in _warned:
-            _warned.add(what)
-            import logging  # only trouble pays for it
-
-            logging.getLogger("progstore").warning("a progress of rich's is not recorded as it should be: %s", what)
+        tell = trouble.note if what in _warned else trouble.warn
+        _warned.add(what)
+        tell("a progress of rich's is not recorded as it should be: %s", what)
 
 
 class Recording:

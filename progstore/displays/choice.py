@@ -85,8 +85,9 @@ def load(name: str) -> Display | None:
 
 def warn(message: str, *details: object) -> None:
     """Say what went wrong with a display. Where not even stderr can be written, there is no place to say it."""
-    import logging  # only trouble pays for it
-    from contextlib import suppress
+    from contextlib import suppress  # only trouble pays for it
+
+    from progstore import trouble
 
     with suppress(Exception):
-        logging.getLogger("progstore").warning(message, *details)
+        trouble.warn(message, *details)

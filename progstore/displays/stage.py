@@ -12,6 +12,7 @@ from _contextvars import copy_context
 from _thread import RLock, get_ident
 from time import monotonic, sleep
 
+from progstore import trouble
 from progstore.displays.choice import AUTO, LINES, automatic, is_nested, load, warn
 
 TYPE_CHECKING = False
@@ -238,9 +239,9 @@ class Stage:
             getattr(display, method)(showing.subject)
         except Exception as error:  # noqa: BLE001  # a display may be anybody's, and must not end the job
             showing.is_broken = True
-            if name not in self._broken:
-                self._broken.add(name)  # one warning of each is enough
-                warn("the display %r failed and draws no more: %s: %s", name, type(error).__name__, error)
+            tell = trouble.note if name in self._broken else warn  # one warning of each is enough
+            self._broken.add(name)
+            tell("the display %r failed and draws no more: %s: %s", name, type(error).__name__, error)
         finally:
             self._drawer = before
 

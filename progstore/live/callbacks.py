@@ -16,7 +16,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from progstore import trouble
 from progstore.live.identity import process_uid
+from progstore.live.reasons import failure_text
 from progstore.live.state import TaskState
 from progstore.live.views import view_of
 from progstore.values import TaskView
@@ -103,7 +105,7 @@ def deliver_all(timeout: float) -> None:
     deadline = time.monotonic() + timeout
     slow = [delivery for delivery in list(_at_work) if delivery.is_mine and not delivery.finish(deadline)]
     if slow:
-        log.warning("on_progress is too slow: this process ends before it has heard all")
+        trouble.warn("on_progress is too slow: this process ends before it has heard all")
 
 
 class Delivery:
@@ -162,7 +164,7 @@ class Delivery:
             # Too many threads, or the interpreter is ending: tried again with the next report, or delivered at exit.
             self._thread = None
         if shall_warn:
-            log.warning(
+            trouble.warn(
                 "on_progress is slower than the job: %d reports wait for it, and the oldest are dropped; this is said "
                 "once",
                 MOST_WAITING,
@@ -209,8 +211,9 @@ class Delivery:
         self._heard_an_end = view.status.is_terminal
         try:
             self._callback(view)
-        except (Exception, SystemExit):
+        except (Exception, SystemExit) as error:
             # The job's progress must not depend on who listens.
+            trouble.note("on_progress raised %s", failure_text(error))
             if not self._has_warned:
                 self._has_warned = True
                 log.exception("on_progress raised; it is called on, this is said once")

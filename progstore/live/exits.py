@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import deque
 
+from progstore import trouble
 from progstore.live import ambient, identity
 from progstore.live.reasons import LEFT_EARLY, STOP_REQUESTED, interruption
 from progstore.live.recorder import EXIT_PATIENCE, IMPORT_PATIENCE, recorder
@@ -229,6 +230,7 @@ def _after_fork_in_child() -> None:
     lockfile = sys.modules.get("progstore.store.sqlite.lockfile")
     if lockfile is not None:
         lockfile.close_inherited()
+    trouble.forget()
     recorder.become_child(safe=is_safe)
     ambient.forget()
     identity.forget_process_uid()

@@ -30,13 +30,19 @@ _revisions = count(1)
 
 class Draft:
     """The changes of one tick. `build` makes rows of them within the transaction, `written` notes that they are on
-    disk.
+    disk. One that `spares` the store leaves out tasks that merely go on.
     """
 
-    def __init__(self, process: ProcessRow, sessions: Iterable[SessionState], tasks: Iterable[TaskState]) -> None:
+    def __init__(
+        self, process: ProcessRow, sessions: Iterable[SessionState], tasks: Iterable[TaskState], *, spares: bool = False
+    ) -> None:
         self._process = process
         self._sessions = [session for session in sessions if session_news(session)]
-        self._looks = {task: look for task in tasks if (look := _task_news(task)) is not None}
+        self._looks = {
+            task: look
+            for task in tasks
+            if (look := _task_news(task)) is not None and not (spares and _goes_on(task, look))
+        }
         self._notes: list[_Note] = []
         self._told: set[TaskState] = set()
 
@@ -48,8 +54,8 @@ class Draft:
     @property
     def has_turning_points(self) -> bool:
         """Whether something begins or ends, which shall survive a power cut."""
-        return any(session.written is None or session.ended_at for session in self._sessions) or any(
-            task.written is None or look.ended_at for task, look in self._looks.items()
+        return any(session.written is None or session.ended_at for session in self._sessions) or not all(
+            _goes_on(task, look) for task, look in self._looks.items()
         )
 
     def build(self, lookup: Lookup) -> Batch:
@@ -199,6 +205,11 @@ def _task_news(task: TaskState) -> TaskLook | None:
     look = look_at_task(task)
     has_news = task.record and (look != task.written or task.events or task.meta_dirty)
     return look if has_news else None
+
+
+def _goes_on(task: TaskState, look: TaskLook) -> bool:
+    """Whether it has neither begun nor ended since it was last written."""
+    return task.written is not None and not look.ended_at
 
 
 def _task_row(task: TaskState, look: TaskLook, process_uid: str, now: float) -> TaskRow:

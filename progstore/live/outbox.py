@@ -8,20 +8,20 @@ counted in the process's row.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Iterator
 from typing import Final
 
-from progstore import config
+from progstore import clean, config, trouble
 from progstore.live.gather import Draft, forget_written, identity, is_settled, report, session_news
+from progstore.live.health import FIRST_BACKOFF, Health
 from progstore.live.identity import is_worker
 from progstore.live.listener import Listener
 from progstore.live.process import process_row
 from progstore.live.state import SessionState, TaskState
 from progstore.owner import HEARTBEAT
 from progstore.store.batch import Batch
-from progstore.store.faults import FINAL, PASSING, Fault, cause, classify, store_faults
+from progstore.store.faults import Fault, classify, store_faults
 from progstore.store.writer import StoreWriter
 from progstore.store.writes import Lookup
 
@@ -33,14 +33,6 @@ MOST_WAITING: Final = 10_000
 """Ended tasks that are kept while they cannot be written; of more, the oldest are dropped."""
 WORKER_SECONDS: Final = 0.2
 """Seconds that the end of a pool's worker waits for a server."""
-FIRST_BACKOFF: Final = 0.5
-LONGEST_BACKOFF: Final = 30.0
-"""Seconds between two tries at a store that fails."""
-MOST_DOUBLINGS: Final = 6
-"""From the first to the longest; a store that fails for a day must not make a number that no float can hold."""
-BUSY_PATIENCE: Final = 5.0
-"""Seconds that another process may hold the store before it is warned of; short waits are everyday."""
-
 log = logging.getLogger("progstore")
 
 
@@ -49,6 +41,7 @@ class Outbox:
 
     def __init__(self, url: str | None) -> None:
         self._writer = StoreWriter(url)
+        self._health = Health(self._writer)
         self._listener = Listener(url)
         self._pusher: Pusher | None = None
         self._process = process_row(config.setting("interval"))
@@ -56,13 +49,7 @@ class Outbox:
         self._tasks: dict[int, TaskState] = {}
         self._dropped = 0
         self._last_beat = 0.0
-        self._warned: set[Fault] = set()
         self._noticed = False
-        self._said_of_store = ""
-        self._failures = 0
-        self._retry_at = 0.0
-        self._busy_since = 0.0
-        self._records = True
         self._is_behind = False
         self._was_open = False
         self._has_refused = False
@@ -89,7 +76,8 @@ class Outbox:
     def pace(self) -> float:
         """Seconds from one tick to the next when nothing begins or ends."""
         longest = FIRST_BACKOFF if self._is_behind else HEARTBEAT
-        return min([longest, *(task.interval for task in self._tasks.values() if task.is_live)])
+        wanted = min([longest, *(task.interval for task in self._tasks.values() if task.is_live)])
+        return self._health.pace(wanted)
 
     def look_due(self) -> float | None:
         """Seconds until it is time to look whether something was asked to stop; None where nothing heeds it."""
@@ -108,7 +96,7 @@ class Outbox:
         """Whether to try again at once is no use: this process records no more, or ends, and what is wrong does not
         pass in a moment.
         """
-        return not self._records or (self._process.ended_at is not None and not self._warned <= PASSING)
+        return not self._health.can_be_written or (self._process.ended_at is not None and not self._health.is_passing)
 
     def write(self, *, hurry: bool, end_reason: str | None) -> bool:
         """Write all that changed; whether nothing is left unwritten. What the store does wrong is warned of, never
@@ -117,24 +105,25 @@ class Outbox:
         `hurry` tries a failing store once more before its time; `end_reason` is set when the process ends.
         """
         self._report()
-        if not self._records:
+        if not self._health.can_be_written:
             self._sessions.clear()
             self._tasks = {key: task for key, task in self._tasks.items() if task.on_progress is not None}
             return False
-        if time.monotonic() < self._retry_at and not hurry:
+        if not (hurry or self._health.may_try):
             return False
         self._is_behind = True
         try:
             self._write(hurry=hurry, ends=self._end_process(end_reason))
         except store_faults() as error:
-            self._failed(error)
+            if self._health.failed(error):
+                self.close()
             return False
         self._is_behind = False
         return True
 
     def admit_loss(self) -> None:
         """The process ends: say that its last state could not be written, unless it was warned of a fault already."""
-        if self._is_behind and not self._warned:
+        if self._is_behind and not self._health.is_warned_of:
             log.warning(
                 "progstore could not write to %s before this process ended: another process holds it; what was done "
                 "last is not recorded",
@@ -159,11 +148,11 @@ class Outbox:
             else:
                 self._writer.close()
         except store_faults() as error:
-            self._warn(error)
+            self._health.warn(error)
 
     def _report(self) -> None:
         for task in [each for each in self._tasks.values() if each.on_progress is not None]:
-            if report(task) and not (task.record and self._records):
+            if report(task) and not (task.record and self._health.can_be_written):
                 del self._tasks[id(task)]
 
     def _write(self, *, hurry: bool, ends: bool) -> None:
@@ -171,10 +160,12 @@ class Outbox:
             if not (self._sessions or (ends and self._was_open)):
                 return
             self._open()
-        draft = Draft(self._process, self._sessions.values(), self._tasks.values())
-        if not draft.is_empty or ends or time.monotonic() - self._last_beat >= HEARTBEAT:
+        is_due = ends or time.monotonic() - self._last_beat >= HEARTBEAT
+        spares = self._health.wants_less(is_asked_for=hurry or ends)
+        draft = Draft(self._process, self._sessions.values(), self._tasks.values(), spares=spares)
+        if not draft.is_empty or is_due:
             self._commit(draft, durable=hurry or draft.has_turning_points)
-        self._recovered()
+        self._health.fine()
         self._push()
 
     def _push(self) -> None:
@@ -203,6 +194,8 @@ class Outbox:
 
     def _commit(self, draft: Draft, *, durable: bool) -> None:
         self._process.heartbeat_at = time.time()
+        self._process.faults, last_fault = trouble.noted()
+        self._process.last_fault = clean.text(last_fault, "fault", clean.NAME_LIMIT)
         self._process.dropped_events = self._dropped + sum(task.events_dropped for task in self._tasks.values())
 
         def build(lookup: Lookup) -> Batch:
@@ -211,8 +204,10 @@ class Outbox:
                 batch.processes.append(self._process)
             return batch
 
+        began = time.monotonic()
         applied = self._writer.commit(self._process, build, durable=durable)
         self._last_beat = time.monotonic()
+        self._health.took(self._last_beat - began)
         self._end_is_written = self._process.ended_at is not None
         for task in draft.written(applied):
             self._forget(task)
@@ -225,12 +220,14 @@ class Outbox:
         self._dropped += len(reasons)
         if not self._has_refused:
             self._has_refused = True
-            log.warning(
+            trouble.warn(
                 "%d rows could not be stored in %s and were left out: %s; further ones are only counted",
                 len(reasons),
                 self._writer.name,
                 reasons[0],
             )
+        else:
+            trouble.note("a row could not be stored: %s", reasons[0])
 
     def _let_go_of_sessions(self) -> None:
         """Sessions that are over, and those that wait for their tasks to be begun: a task brings its session back."""
@@ -254,9 +251,7 @@ class Outbox:
         except store_faults() as error:
             if classify(error) is not Fault.BUSY:  # somebody writes; the next tick tries again
                 raise
-        if self._writer.warning and not self._said_of_store:
-            log.warning(self._writer.warning)
-        self._said_of_store = self._writer.warning
+        self._health.ails(self._writer.warning)
 
     def _end_process(self, reason: str | None) -> bool:
         """Note how the process ends; whether that is yet to be written."""
@@ -271,36 +266,6 @@ class Outbox:
         self._tasks.pop(id(task), None)
         self._dropped += task.events_dropped
         self._writer.forget_task(identity(task))
-
-    def _failed(self, error: BaseException) -> None:
-        fault = classify(error)
-        now = time.monotonic()
-        if fault is Fault.BUSY:
-            self._busy_since = self._busy_since or now
-            if now - self._busy_since >= BUSY_PATIENCE:
-                self._warn(error)
-            return
-        self._warn(error)
-        self._records = fault not in FINAL
-        backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(self._failures, MOST_DOUBLINGS))
-        self._failures += 1
-        self._retry_at = now + backoff * random.uniform(0.5, 1.0)  # noqa: S311  # spreads tries, keeps no secret
-        self.close()
-
-    def _recovered(self) -> None:
-        if self._warned:
-            log.info("%s can be written again; nothing of what is live was lost", self._writer.name)
-        self._warned.clear()
-        self._failures = 0
-        self._retry_at = 0.0
-        self._busy_since = 0.0
-
-    def _warn(self, error: BaseException) -> None:
-        fault = classify(error)
-        if fault in self._warned:
-            return
-        self._warned.add(fault)
-        log.warning("progstore cannot write to %s: %s; %s", self._writer.name, cause(error), self._writer.advice(fault))
 
     def _drop_oldest(self) -> None:
         oldest = next((task for task in self._tasks.values() if task.ended_at is not None), None)

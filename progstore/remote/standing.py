@@ -9,6 +9,7 @@ from typing import Final
 
 from progstore.errors import StoreError
 from progstore.remote.client import SILENCE, Trouble
+from progstore.trouble import warn
 
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
@@ -52,16 +53,14 @@ class Standing:
         self._is_silent = trouble.kind == SILENCE
         if trouble.kind not in self._warned:
             self._warned.add(trouble.kind)
-            log.warning(
-                "progstore cannot push to %s: %s; the job goes on, recorded in %s", self._url, trouble, self._path
-            )
+            warn("progstore cannot push to %s: %s; the job goes on, recorded in %s", self._url, trouble, self._path)
 
     def unreadable(self, error: StoreError) -> None:
         """The local store cannot be read, or what was sent cannot be taken off its list."""
         self._wait(None)
         if UNREADABLE not in self._warned:
             self._warned.add(UNREADABLE)
-            log.warning("progstore cannot push to %s: %s", self._url, error)
+            warn("progstore cannot push to %s: %s", self._url, error)
 
     def fine(self) -> None:
         """The server has taken something."""
@@ -76,7 +75,7 @@ class Standing:
         """Rows were not taken; that is said once."""
         if reasons and not self._has_refused:
             self._has_refused = True
-            log.warning(
+            warn(
                 "%s does not take %d rows: %s; they stay in %s, and further ones are only left out",
                 self._url,
                 len(reasons),

@@ -33,6 +33,8 @@ class ProcessRow:
     started_at: float
     heartbeat_at: float
     dropped_events: int = 0
+    faults: int = 0
+    last_fault: str = ""
     ended_at: float | None = None
     end_reason: str | None = None
     beats: int = 0

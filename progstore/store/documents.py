@@ -225,7 +225,7 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "updated_at": _any_number,
     "heartbeat_at": _any_number,
     "started_at": _any_number,
-    **dict.fromkeys(("pid", "beats", "dropped_events", "attempt", "rev"), _whole),
+    **dict.fromkeys(("pid", "beats", "dropped_events", "faults", "attempt", "rev"), _whole),
     **dict.fromkeys(("ended_at", "lost_at", "percent", "resumed_from", "duration"), _SOME_TIME),
     **dict.fromkeys(("simulate_from", "simulate_until", "simulate_since", "simulate_expected"), _SOME_TIME),
     "start_ticks": _or_none(_whole),

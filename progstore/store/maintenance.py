@@ -19,6 +19,10 @@ TABLES: Final = (processes, sessions, tasks, events, meta)
 WRITERS_LISTED: Final = 20
 """Pairs of host and version that are told of, those with the most processes first."""
 
+_LAST_FAULT: Final = (
+    select(processes.c.last_fault).where(processes.c.faults > 0).order_by(processes.c.id.desc()).limit(1)
+)
+
 
 def check(reader: Reader, watch: Watch, *, integrity: bool = True) -> Mapping[str, Any]:
     """Facts about the store; `integrity` is "ok" or what is wrong, and is left out where it was not asked for.
@@ -68,12 +72,14 @@ def _past(connection: Connection) -> dict[str, Any]:
     number, host, version = func.count(), processes.c.host, processes.c.progstore_version
     # One look at all processes, for it takes a while where there are very many.
     found = connection.execute(
-        select(host, version, number, func.sum(processes.c.dropped_events))
+        select(host, version, number, func.sum(processes.c.dropped_events), func.sum(processes.c.faults))
         .group_by(host, version)
         .order_by(number.desc(), host, version)
     ).all()
     return {
         "dropped_events": int(sum(row[3] for row in found)),
+        "faults": int(sum(row[4] for row in found)),
+        "last_fault": connection.execute(_LAST_FAULT).scalar() or "",
         "oldest_start": connection.execute(select(func.min(sessions.c.started_at))).scalar_one(),
         "written_by": {f"progstore {row[1]} on {row[0]}": row[2] for row in found[:WRITERS_LISTED]},
     }

@@ -33,7 +33,8 @@ PROCESS_FIXED = (
     "uid", "host", "machine_id", "boot_id", "pid_namespace", "pid", "start_ticks", "program", "argv", "cwd", "username",
     "python", "progstore_version", "interval", "started_at",
 )  # fmt: skip
-PROCESS_CHANGING = ("heartbeat_at", "dropped_events", "ended_at", "end_reason")
+PROCESS_SIGNS = ("heartbeat_at", "dropped_events", "faults", "last_fault")
+PROCESS_CHANGING = (*PROCESS_SIGNS, "ended_at", "end_reason")
 SESSION_FIXED = ("uid", "kind", "parent_uid", "host", "started_at")
 SESSION_CHANGING = ("name", "message", "ended_at", "end_status", "duration", "rev")
 TASK_FIXED = ("key", "attempt", "session_name", "name", "unit")
@@ -171,10 +172,9 @@ def upsert_metadata(dialect: str) -> Prepared:
 @cache
 def beat(dialect: str) -> Prepared:
     """A sign of life."""
-    names = ("heartbeat_at", "dropped_events")
-    changes = {**_binds(names), "beats": processes.c.beats + _ONE, "lost_at": null()}
+    changes = {**_binds(PROCESS_SIGNS), "beats": processes.c.beats + _ONE, "lost_at": null()}
     statement = update(processes).where(processes.c.id == bindparam("which")).values(changes)
-    return _prepare(dialect, statement, (*names, "which"))
+    return _prepare(dialect, statement, (*PROCESS_SIGNS, "which"))
 
 
 @cache

@@ -111,6 +111,8 @@ processes = Table(
     Column("beats", Id, nullable=False, server_default="0"),
     Column("heartbeat_at", Double, nullable=False),
     Column("dropped_events", Id, nullable=False, server_default="0"),
+    Column("faults", Id, nullable=False, server_default="0"),
+    Column("last_fault", Text, nullable=False, server_default=""),
     CheckConstraint(_in("end_reason", ("exit", "error", "signal")), name="end_reason"),
     _partial("ix_processes_live", "id", where="ended_at IS NULL"),
     sqlite_autoincrement=True,

@@ -161,7 +161,7 @@ class StoreWriter:
             schema.check_writable(schema.versions(connection, self.location), self.location)
         batch = build(writes.Lookup(connection))
         number, push_to = self._ids.processes[process.uid], self.location.push_to
-        writes.beat(connection, number, process.heartbeat_at, process.dropped_events)
+        writes.beat(connection, number, process)
         newest = outgoing.newest_event(connection) if push_to else 0
         applied = writes.apply(connection, batch, self._ids, singly=singly)
         if push_to:

@@ -24,6 +24,7 @@ CHUNK = 500
 """Keys asked for in one SELECT."""
 
 _process_values = operator.attrgetter(*statements.PROCESS_FIXED, *statements.PROCESS_CHANGING)
+_process_signs = operator.attrgetter(*statements.PROCESS_SIGNS)
 _process_changing = operator.attrgetter(*statements.PROCESS_CHANGING)
 _session_owned = operator.attrgetter("kind", "parent_uid", "started_at", *statements.SESSION_CHANGING)
 _session_values = operator.attrgetter(*statements.SESSION_FIXED, *statements.SESSION_CHANGING)
@@ -77,10 +78,10 @@ def apply(connection: Connection, batch: Batch, ids: Ids, *, singly: bool = Fals
     return applied
 
 
-def beat(connection: Connection, process_id: int, now: float, dropped_events: int) -> None:
+def beat(connection: Connection, process_id: int, process: ProcessRow) -> None:
     """A sign of life, written with every transaction; it also takes back that the process was held for lost."""
     prepared = statements.beat(connection.dialect.name)
-    connection.exec_driver_sql(prepared.sql, prepared.row(now, dropped_events, process_id))
+    connection.exec_driver_sql(prepared.sql, prepared.row(*_process_signs(process), process_id))
 
 
 def min_writer(connection: Connection) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,17 @@ import pytest
 import progstore
 from tests.conftest import PATIENCE
 
+StartJob = Callable[..., Any]
+Until = Callable[..., Any]
+Recorded = Callable[[Path], tuple[str, float]]
+
+STALL = 1.0
+"""Seconds: ten times what a fault may add to a few steps of a loop."""
 DISK = 700_000
 """Bytes of the small disk: enough for an empty store and its log, and for little more."""
 
 JOB = """
-    import contextvars, json, logging, resource, sys, time
+    import contextvars, json, logging, random, resource, sys, time
     import progstore
 
     class Heard(logging.Handler):
@@ -60,6 +68,17 @@ JOB = """
             progstore.current().message("x" * size)
             progstore.current()["big"] = "x" * size
 
+        def swell(self, megabytes):
+            for number in range(megabytes * 2**20 // 90_000):
+                progstore.current()[f"big {number}"] = random.choice("abcdefghijklmnop") * 90_000
+
+        def hold_large(self, megabytes):
+            from progstore.store.sqlite import hold
+            hold.WARN_AT = megabytes * 2**20
+
+        def set_clock(self, hours):
+            time.time = lambda: right_time() + hours * 3600
+
         def flush(self, seconds):
             return progstore.flush(seconds)
 
@@ -69,6 +88,7 @@ JOB = """
         def limit_file_size(self, size):
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
+    right_time = time.time
     heard = Heard()
     logging.getLogger("progstore").addHandler(heard)
     logging.getLogger("progstore").setLevel(logging.INFO)
@@ -132,6 +152,44 @@ def recorded() -> Callable[[Path], tuple[str, float]]:
         return str(task.status), task.done
 
     return recorded
+
+
+def goes_on(job: Any, steps: int = 100) -> None:
+    """The loop is neither stalled nor ended by what is wrong, and nor is one that begins and ends meanwhile."""
+    assert job("steps", steps) < STALL
+    assert job("short_loops", 1, 0) < STALL
+
+
+def comes_back(job: Any, path: Path, done: int, recorded: Recorded, until: Until) -> None:
+    """Once the store can be written again, it holds the exact state."""
+    until(lambda: job("flush", 5))
+    assert recorded(path) == ("running", done)
+    assert any("can be written again" in note for note in job.notes())
+
+
+def the_one_warning(job: Any, until: Until) -> str:
+    """What the user hears, once, however long it lasts."""
+    until(job.warnings)
+    job("flush", 0.5)
+    (warning,) = job.warnings()
+    return str(warning)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """A transaction that reads, and does not end within the block."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=10)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM tasks").fetchall()
+        yield
+
+
+def wal_size(path: Path) -> int:
+    """Bytes of a store's write-ahead log; 0 where there is none."""
+    try:
+        return Path(f"{path}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 @pytest.fixture

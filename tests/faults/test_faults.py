@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,26 +14,7 @@ from typing import Any
 import pytest
 
 import progstore
-
-StartJob = Callable[..., Any]
-Until = Callable[..., Any]
-Recorded = Callable[[Path], tuple[str, float]]
-
-STALL = 1.0
-"""Seconds: ten times what a fault may add to a few steps of a loop."""
-
-
-def goes_on(job: Any, steps: int = 100) -> None:
-    """The loop is neither stalled nor ended by what is wrong, and nor is one that begins and ends meanwhile."""
-    assert job("steps", steps) < STALL
-    assert job("short_loops", 1, 0) < STALL
-
-
-def comes_back(job: Any, path: Path, done: int, recorded: Recorded, until: Until) -> None:
-    """Once the store can be written again, it holds the exact state."""
-    until(lambda: job("flush", 5))
-    assert recorded(path) == ("running", done)
-    assert any("can be written again" in note for note in job.notes())
+from tests.faults.conftest import STALL, Recorded, StartJob, Until, comes_back, goes_on, the_one_warning
 
 
 def fill(path: Path) -> None:
@@ -40,14 +22,6 @@ def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
-
-
-def the_one_warning(job: Any, until: Until) -> str:
-    """What the user hears, once, however long it lasts."""
-    until(job.warnings)
-    job("flush", 0.5)
-    (warning,) = job.warnings()
-    return str(warning)
 
 
 def test_a_folder_that_cannot_be_made_is_warned_of_and_used_once_it_can(
@@ -82,7 +56,7 @@ def test_a_store_that_is_a_folder_is_warned_of(start_job: StartJob, tmp_path: Pa
     ("url", "says"),
     [
         ("mysql://user:secret@host/name", "cannot use mysql:// URLs"),
-        ("https://user:secret@board.example", "cannot use https:// URLs"),
+        ("https://user:secret@board.example", "the address of a server holds no user and no password"),
         ("sqlite://", "a store in memory would be lost"),
         ("sqlite://host/path", "names a host"),
     ],
@@ -204,7 +178,7 @@ def test_a_short_lock_is_nothing_to_speak_of(
 
 
 def test_a_long_lock_is_warned_of_and_loses_nothing(
-    start_job: StartJob, store_path: Path, until: Until, recorded: Recorded
+    start_job: StartJob, store_path: Path, until: Until, soak: bool
 ) -> None:
     """Also where a job begins while it is held, and so has not even opened the store."""
     job = start_job()
@@ -219,6 +193,8 @@ def test_a_long_lock_is_warned_of_and_loses_nothing(
             f"progstore cannot write to {store_path}: database is locked; another process holds it; progress is late, "
             "nothing is lost"
         )
+    time.sleep(60 if soak else 0)
+    assert [len(each.warnings()) for each in (job, late)] == [1, 1]
     holder.execute("ROLLBACK")
     holder.close()
     for each in (job, late):
@@ -263,6 +239,9 @@ def test_a_full_disk_is_warned_of_and_forgotten_when_there_is_space(
     assert job("flush", 0.5) is False
     ballast.unlink()
     comes_back(job, path, 100, recorded, until)
+    with progstore.open_store(str(path)) as store:
+        facts = store.check()
+    assert (facts["faults"], facts["last_fault"]) == (1, job.warnings()[0])
 
 
 def test_a_disk_that_reports_errors_is_warned_of_and_tried_again(

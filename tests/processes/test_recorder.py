@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -90,7 +89,7 @@ def test_a_store_that_fails_for_days_is_still_tried_again() -> None:
     outbox.add_session(SessionState("session", "block", store=None))
     for _ in range(1500):
         assert not outbox.write(hurry=True, end_reason=None)
-    assert outbox._retry_at <= time.monotonic() + 30
+    assert outbox._health._retry_at <= time.monotonic() + 30
 
 
 def test_garbage_collected_at_any_moment_ends_its_loops_and_holds_up_nobody(program: Program, ask: Ask) -> None:
@@ -138,29 +137,6 @@ def test_a_signal_handler_may_interrupt_what_a_job_says_anywhere(program: Progra
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (-signal.SIGTERM, "")
-
-
-def test_a_clock_that_is_set_back_changes_no_duration(run_program: Callable[..., str], ask: Ask) -> None:
-    """Times may then be odd; how long something took is not."""
-    run_program(
-        """
-        import time, progstore
-
-        right = time.time
-        with progstore.session("clock"):
-            for number in progstore.track(range(3), interval=0.05):
-                time.sleep(0.1)
-                time.time = lambda: right() - 3600
-        """
-    )
-    for duration, shown in ask(
-        "SELECT duration, ended_at - started_at FROM tasks UNION SELECT duration, 0 FROM sessions"
-    ):
-        assert 0.3 <= duration < 60
-        assert shown < 60
-    (curve,) = ask("SELECT curve FROM tasks")
-    elapsed = [moment for moment, _ in json.loads(curve)]
-    assert elapsed == sorted(elapsed)
 
 
 def test_a_forked_child_does_not_keep_its_parents_lock(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import struct
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.conftest import Program
 
 Ask = Callable[..., list[Any]]
 
@@ -109,3 +114,37 @@ def test_where_nothing_changes_nothing_is_written(commits: Callable[[str], tuple
         """
     )
     assert count <= 3
+
+
+def test_a_store_that_keeps_its_writers_waiting_is_written_less_often(
+    program: Program, store_path: Path, ask: Ask
+) -> None:
+    """A write rests ten times as long as it took, so many writers do not lock one another out; ends are not held up."""
+    job = program(
+        """
+        import sys, progstore
+
+        with progstore.track(name="goes on", interval=0.02) as task:
+            assert progstore.flush(30)
+            print("ready", flush=True)
+            while True:
+                task.update()
+                if not sys.stdin.readline():
+                    break
+        """
+    )
+    assert job.stdin is not None
+    assert job.stdout is not None
+    assert job.stdout.readline() == "ready\n"
+    before = ask("SELECT beats FROM processes")[0]
+    with closing(sqlite3.connect(store_path, isolation_level=None, timeout=10)) as others:
+        for _ in range(10):
+            others.execute("BEGIN IMMEDIATE")
+            job.stdin.write("on\n")
+            job.stdin.flush()
+            time.sleep(0.15)
+            others.execute("ROLLBACK")
+            time.sleep(0.05)
+    assert ask("SELECT beats FROM processes")[0] - before <= 5
+    assert job.communicate(timeout=30)[1] == ""
+    assert ask("SELECT status, done FROM tasks") == [("complete", 11.0)]

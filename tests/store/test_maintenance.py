@@ -66,7 +66,7 @@ def damage(path: str, *pages: int) -> None:
 def test_a_check_tells_what_there_is(filled: Filled, store: Store) -> None:
     """Sizes, rows, versions, who writes, what was lost."""
     fill(filled, sessions=2, tasks=3)
-    filled.process(dropped_events=4)
+    filled.process(dropped_events=4, faults=2, last_fault="a full disk")
     lost = filled.session(status=None, process_id=filled.dead_process())
     filled.task(lost, status="running", process_id=3)
     facts = store.check()
@@ -76,6 +76,7 @@ def test_a_check_tells_what_there_is(filled: Filled, store: Store) -> None:
     assert (facts["integrity"], facts["schema"], facts["schema_of_this_progstore"]) == ("ok", schema.HEAD, schema.HEAD)
     assert facts["rows"] == {"processes": 3, "sessions": 3, "tasks": 7, "events": 6, "metadata": 1}
     assert (facts["writers"], facts["lost_tasks"], facts["dropped_events"]) == ({"alive": 1, "lost": 1}, 1, 4)
+    assert (facts["faults"], facts["last_fault"]) == (2, "a full disk")
     assert facts["sqlite"] == sqlite3.sqlite_version
     assert facts["written_by"] == {f"progstore 0 on {os.uname().nodename}": 3}
     assert (facts["oldest_start"], facts["free_size"]) == (filled.now - 60, 0)

@@ -77,7 +77,14 @@ def cleaning(old: Filled) -> Iterator[None]:
 
 def test_the_page_tells_what_there_is(site: httpx.Client, old: Filled) -> None:
     """Size, rows, age, versions, who writes and who wrote; the same as JSON and as a table."""
-    old.process(host="db9", progstore_version="0.0.9", dropped_events=7, ended_at=old.now - 5)
+    old.process(
+        host="db9",
+        progstore_version="0.0.9",
+        dropped_events=7,
+        faults=2,
+        last_fault="a <full> disk",
+        ended_at=old.now - 5,
+    )
     said = text_of(site.get("/store").text)
     facts = site.get("/store.json").json()
     rows = dict(list(csv.reader(io.StringIO(site.get("/store.csv").text)))[1:])
@@ -96,6 +103,8 @@ def test_the_page_tells_what_there_is(site: httpx.Client, old: Filled) -> None:
         "writing now 1",
         "processes of progstore 0.0.9 on db9 1",
         "events that were counted, but not kept 7",
+        "faults that jobs were spared 2",
+        "The last fault: a <full> disk",
     ):
         assert words in said, words
 

@@ -38,6 +38,7 @@ class Storage:
         losses = (
             (self.facts["lost_tasks"], "tasks whose owner is gone"),
             (self.facts["dropped_events"], "events that were counted, but not kept"),
+            (self.facts["faults"], "faults that jobs were spared"),
         )
         return [(number, what) for number, what in losses if number]
 

@@ -1,4 +1,4 @@
-"""Several machines: what is received from others, and what has yet to be sent to a server."""
+"""Several machines: what is received from others, what has yet to be sent to a server; and what went wrong by jobs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORDS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Create the three tables; what is there stays as it is, and older writers go on."""
+    """Create the three tables and add two columns; what is there stays as it is, and older writers go on."""
     op.create_table(
         "remotes",
         sa.Column("process_id", ID, autoincrement=False, nullable=False),
@@ -39,9 +39,13 @@ def upgrade() -> None:
         sa.Column("beats", ID, nullable=False),
         sa.PrimaryKeyConstraint("url", "process_id", name=op.f("pk_senders")),
     )
+    op.add_column("processes", sa.Column("faults", ID, nullable=False, server_default="0"))
+    op.add_column("processes", sa.Column("last_fault", sa.Text(), nullable=False, server_default=""))
 
 
 def downgrade() -> None:
-    """Forget what was not sent yet, and what is known of other machines' clocks."""
+    """Forget what was not sent yet, what is known of other machines' clocks, and what went wrong."""
+    for column in ("last_fault", "faults"):
+        op.drop_column("processes", column)
     for table in ("senders", "outgoing", "remotes"):
         op.drop_table(table)

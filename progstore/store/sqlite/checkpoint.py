@@ -22,6 +22,10 @@ PASSIVE_AT: Final = 4 * 2**20
 TRUNCATE_AT: Final = 64 * 2**20
 """Bytes from which the log is also cut back, for which writers wait a moment."""
 TRUNCATE_BUSY_MS: Final = 100
+TRUNCATE_EVERY: Final = 2.0
+"""Seconds between two tries to cut it back, by whichever process: beside a reader that never ends each try keeps all
+writers waiting in vain.
+"""
 WARN_AT: Final = 256 * 2**20
 """Bytes from which a reader that never ends must be holding it."""
 
@@ -42,21 +46,23 @@ def checkpoint(raw: sqlite3.Connection, lock: LockFile, *, truncate: bool) -> bo
     if not lock.try_lock(CHECKPOINT):
         return False
     try:
-        now = str(time.time())
-        raw.execute(
-            "INSERT INTO store_info VALUES ('checkpointed_at', ?) "
-            "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            (now,),
-        )
+        truncate = truncate and not raw.execute(_WAS_CUT_LATELY, (time.time(), TRUNCATE_EVERY)).fetchone()
+        raw.execute(_SOMETHING_SMALL, ("truncated_at" if truncate else "checkpointed_at", str(time.time())))
         if truncate:
-            raw.execute(f"PRAGMA busy_timeout={TRUNCATE_BUSY_MS}")
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            raw.execute(f"PRAGMA busy_timeout={WRITER_BUSY_MS}")
+            _truncate(raw)
         else:
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     finally:
         lock.unlock(CHECKPOINT)
     return True
+
+
+def _truncate(raw: sqlite3.Connection) -> None:
+    raw.execute(f"PRAGMA busy_timeout={TRUNCATE_BUSY_MS}")
+    try:
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={WRITER_BUSY_MS}")
 
 
 def wal_size(location: SqliteLocation) -> int:
@@ -65,3 +71,7 @@ def wal_size(location: SqliteLocation) -> int:
         return os.stat(location.wal).st_size
     except OSError:
         return 0
+
+
+_SOMETHING_SMALL: Final = "INSERT INTO store_info VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_WAS_CUT_LATELY: Final = "SELECT 1 FROM store_info WHERE key = 'truncated_at' AND abs(? - CAST(value AS REAL)) < ?"

@@ -60,9 +60,10 @@ def reader_engine(location: SqliteLocation) -> Engine:
     ).execution_options(isolation_level="AUTOCOMMIT")
 
 
-def open_read_only(location: SqliteLocation) -> sqlite3.Connection:
+def open_read_only(location: SqliteLocation, *, even_cut_short: bool = False) -> sqlite3.Connection:
     """A connection that cannot write. In a directory where SQLite may not create its helper files the file is read
-    as it stands, which is right as long as nobody writes to it.
+    as it stands, which is right as long as nobody writes to it. With `even_cut_short`, a file that is shorter than it
+    says is opened, too, to save what is in it.
 
     Raises StoreNotFound where there is no file.
     """
@@ -73,6 +74,8 @@ def open_read_only(location: SqliteLocation) -> sqlite3.Connection:
     address = "file:" + quote(location.path)
     connection = _connect_uri(f"{address}?mode=ro")
     try:
+        if even_cut_short:
+            connection.execute("PRAGMA writable_schema=ON")  # under which SQLite counts the pages that are there
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.OperationalError as error:
         connection.close()

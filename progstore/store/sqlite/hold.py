@@ -51,9 +51,12 @@ class SqliteHold(Hold):
         self._files = (self._file, inode(self._location.wal))
 
     def check(self) -> None:
-        """Raises StoreReplaced where they are others now."""
+        """Raises StoreReplaced where they are others now, or the file is empty."""
         if (inode(self._location.path), inode(self._location.wal)) != self._files:
             raise faults.StoreReplaced("the file, or the log beside it, was deleted, moved or replaced")
+        # SQLite would go on from its log and its memory, and whoever opens the file next would delete that log.
+        if os.stat(self._location.path).st_size == 0:
+            raise faults.StoreReplaced("the file was emptied")
 
     @contextmanager
     def transaction(self, connection: Connection, *, durable: bool) -> Iterator[None]:
