@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from progstore._version import __version__
-from progstore.errors import StoreError, StoreTooNew
+from progstore.errors import StoreDamaged, StoreError, StoreTooNew
 from progstore.store.backend import Glance, Location
 from progstore.store.tables import metadata, store_info
 from progstore.store.views import create_views

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Row, Select, Table, Text
+from sqlalchemy import Row, Select, Table, Text
 from sqlalchemy.types import Float
 
 from progstore import clean
@@ -28,7 +28,9 @@ def sound(source: Source, rows: Iterable[Row[Any]]) -> list[Any]:
     """
     right = _right[source]
     return [
-        row if tuple(map(type, row)) in right and math.inf not in row and -math.inf not in row else _closely(source, row)
+        row
+        if tuple(map(type, row)) in right and math.inf not in row and -math.inf not in row
+        else _closely(source, row)
         for row in rows
     ]
 
@@ -46,7 +48,9 @@ def text(value: object) -> str:
 
 
 def _closely(source: Source, row: Row[Any]) -> Any:
-    mended = _kind(source)._make(_mended(column, value) for column, value in zip(source.exported_columns, row, strict=True))
+    mended = _kind(source)._make(
+        _mended(column, value) for column, value in zip(source.exported_columns, row, strict=True)
+    )
     if mended != tuple(row):
         return mended
     _right[source].add(tuple(map(type, row)))
@@ -58,7 +62,7 @@ def _kind(source: Source) -> Any:
     return namedtuple("_Mended", source.exported_columns.keys())  # noqa: PYI024  # its fields are the columns'
 
 
-def _mended(column: Column[Any], value: Any) -> Any:
+def _mended(column: Any, value: Any) -> Any:
     """The value, or what stands for it: its text, the nearest number, else nothing, or 0 where something must be."""
     if value is None:
         return None

@@ -203,9 +203,7 @@ def _history(connection: Connection, row: Row[Any]) -> HistoryView:
         median=_ranked(connection, row.session_name, row.name, row.timed, 50),
         p90=_ranked(connection, row.session_name, row.name, row.timed, 90),
         last_started_at=number(
-            connection.execute(
-                last.where(tasks.c.session_name == row.session_name, tasks.c.name == row.name)
-            ).scalar()
+            connection.execute(last.where(tasks.c.session_name == row.session_name, tasks.c.name == row.name)).scalar()
         ),
     )
 
