@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict, namedtuple
 from collections.abc import Iterable
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -37,6 +38,8 @@ def sound(source: Source, rows: Iterable[Row[Any]]) -> list[Any]:
 
 def number(value: object) -> float | None:
     """A number that was computed over such columns; None for whatever else came of it."""
+    if isinstance(value, Decimal):  # PostgreSQL's sums of whole numbers
+        return float(value)
     return clean.bounded(value) if isinstance(value, int | float) else None
 
 
