@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -61,11 +62,16 @@ def write_age(seconds: float) -> str:
 
 
 def write_moment(at: float) -> str:
-    """What `moment` reads as exactly this time: a date and time in UTC where that is exact, else seconds since 1970."""
+    """What `moment` reads as exactly this time: a date and time in UTC where that is exact, else seconds since 1970.
+
+    Raises BadFilter for what is beyond every time.
+    """
+    if not abs(at) <= sys.float_info.max:
+        raise BadFilter("a time is a number of seconds since 1970, and neither NaN nor infinite")
     try:
         said = datetime.fromtimestamp(at, UTC)
     except (ValueError, OverflowError, OSError):
-        return f"@{_number(at)}"
+        return f"@{_number(float(at))}"
     return said.isoformat().replace("+00:00", "Z") if said.timestamp() == at else f"@{_number(at)}"
 
 

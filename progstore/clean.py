@@ -6,6 +6,7 @@ import math
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from progstore.values import Json
@@ -20,6 +21,8 @@ META_LIMIT = 100_000
 """Characters that one metadata value may take as JSON."""
 META_DEPTH = 50
 """Levels that a metadata value may be nested."""
+SHOWN_LIMIT = 200
+"""Characters of a value that a message about it repeats."""
 LARGEST = 1e300
 """A count beyond this is refused; counts are doubles, exact to 2**53."""
 
@@ -36,6 +39,8 @@ def text(value: object, what: str, limit: int = MESSAGE_LIMIT) -> str:
 
 def printable(value: str) -> str:
     """`value` without NUL and lone surrogates, which neither UTF-8 nor PostgreSQL can hold."""
+    if type(value) is not str:
+        value = str.__str__(value)  # the text itself: a subclass may have ways of its own
     if value.isascii() and "\0" not in value:
         return value
     return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
@@ -57,6 +62,14 @@ def shorten_front(value: str, limit: int) -> str:
     return note + value[len(note) - limit :]
 
 
+def shown(value: object) -> str:
+    """`value` as a message about it names it: in short, whatever its own `repr` does."""
+    try:
+        return shorten(repr(value), SHOWN_LIMIT)
+    except Exception:  # noqa: BLE001  # it may be anything; a number of more digits than Python writes out, for one
+        return f"<{type(value).__name__}>"
+
+
 def total(value: object) -> float | None:
     """A total as the store holds it; infinite means unknown, as tqdm has it.
 
@@ -66,7 +79,7 @@ def total(value: object) -> float | None:
         return None
     number = count(value, "total")
     if number < 0:
-        raise _bad(f"total must not be negative, got {value!r}; use None where it is unknown")
+        raise _bad(f"total must not be negative, got {shown(value)}; use None where it is unknown")
     return number if number != math.inf else None
 
 
@@ -75,7 +88,7 @@ def count(value: object, what: str) -> float:
 
     Raises TypeError for what is no number, BadValue for NaN and what is too large for a double.
     """
-    if value.__class__ is int:
+    if type(value) is int:
         number: float = value  # an int stays exact until it is stored
     else:
         try:
@@ -93,6 +106,13 @@ def count(value: object, what: str) -> float:
     return number
 
 
+def bounded(number: float) -> float:
+    """A count as a double can hold it: what is beyond stands at the largest count there is."""
+    if -LARGEST <= number <= LARGEST:
+        return number
+    return LARGEST if number > 0 else -LARGEST
+
+
 def metadata(value: object, key: str) -> str:
     """`value` as JSON text. NaN and infinities become the strings "NaN", "Infinity" and "-Infinity", for JSON has none.
 
@@ -100,40 +120,59 @@ def metadata(value: object, key: str) -> str:
     """
     import json  # first use of metadata pays for it, not the first tracked loop
 
-    encoded = json.dumps(_json(value, key, 0), ensure_ascii=False, separators=(",", ":"))
+    # Each value takes a character at least, and a small list that holds one list many times can stand for billions.
+    encoded = json.dumps(_json(value, key, 0, iter(range(META_LIMIT))), ensure_ascii=False, separators=(",", ":"))
     if len(encoded) > META_LIMIT:
         raise _bad(f"metadata {key!r} takes {len(encoded):,} characters as JSON; at most {META_LIMIT:,} are kept")
     return encoded
 
 
-def _json(value: Any, key: str, depth: int) -> Json:
+def names(given: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """`given` with its keys as storable text; `what` names such a key.
+
+    Raises TypeError for what is no mapping and for a key that is no string, BadValue where two keys are the same once
+    they are storable.
+    """
+    if not hasattr(given, "items"):
+        raise TypeError(f"expected a mapping, from {what} to its value, got {type(given).__name__}")
+    kept = {text(name, what, NAME_LIMIT): value for name, value in given.items()}
+    if len(kept) < len(given):
+        raise _bad(f"{what} must differ from the others in what can be stored: its first {NAME_LIMIT} characters")
+    return kept
+
+
+def _json(value: Any, key: str, depth: int, left: Iterator[int]) -> Json:
+    if next(left, None) is None:
+        raise _bad(f"metadata {key!r} has more values than the {META_LIMIT:,} characters that are kept could say")
     if value is None or value is True or value is False:
         return value
     if isinstance(value, str):
         return printable(value)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else _not_finite(value)
+    if isinstance(value, int | float):
+        return _number(value, key)
     if depth >= META_DEPTH:
         raise _bad(f"metadata {key!r} is nested deeper than {META_DEPTH} levels")
     if isinstance(value, dict):
-        return {
-            text(name, f"a key in metadata {key!r}", NAME_LIMIT): _json(each, key, depth + 1)
-            for name, each in value.items()
-        }
+        parts = names(value, f"a key in metadata {key!r}")
+        return {name: _json(each, key, depth + 1, left) for name, each in parts.items()}
     if isinstance(value, list | tuple):
-        return [_json(each, key, depth + 1) for each in value]
+        return [_json(each, key, depth + 1, left) for each in value]
     if hasattr(value, "__fspath__"):
         return printable(str(value))
     if hasattr(value, "isoformat"):
         return printable(str(value.isoformat()))
     if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy's and torch's scalars and arrays
-        return _json(value.tolist(), key, depth + 1)
+        return _json(value.tolist(), key, depth + 1, left)
     raise TypeError(f"metadata {key!r} must be JSON, got {type(value).__name__}; use str(...) or its fields")
 
 
-def _not_finite(value: float) -> str:
+def _number(value: float, key: str) -> float | str:
+    if isinstance(value, int):
+        if not -LARGEST <= value <= LARGEST:
+            raise _bad(f"metadata {key!r} has a number beyond {LARGEST:g}; use str(...)")
+        return int(value)
+    if math.isfinite(value):
+        return float(value)
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
 
 

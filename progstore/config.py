@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from progstore import clean
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,9 +85,12 @@ def _merge(layer: dict[str, Any], settings: dict[str, Any], function: str) -> No
 
 
 def _interval(value: Any) -> float:
-    seconds = float(value)
+    try:
+        seconds = float(value)
+    except OverflowError:
+        seconds = float("inf")
     if not 0 <= seconds <= 3600:
-        raise ValueError(f"interval is in seconds, from {SHORTEST_INTERVAL} to 3600, got {value!r}")
+        raise ValueError(f"interval is in seconds, from {SHORTEST_INTERVAL} to 3600, got {clean.shown(value)}")
     return max(seconds, SHORTEST_INTERVAL)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from progstore import clean
 from progstore.ages import moment, parse_age, write_age, write_moment
 from progstore.errors import BadFilter
 from progstore.values import Filter, Life, Status
@@ -29,10 +30,8 @@ def parse_filter(written: str) -> Filter:
 
     Quotes hold together what has blanks, `name:"two words"`; within them a backslash stands before `"` and itself.
     Ages are as in 10m, times are ages ago or local. Raises BadFilter, which says which piece is wrong, and what is
-    right.
+    right; TypeError for what is no string.
     """
-    if len(written) > LONGEST:
-        raise BadFilter(f"a filter has at most {LONGEST:,} characters, got {len(written):,}")
     read = _Read()
     for piece in _pieces(written):
         read.take(piece)
@@ -208,6 +207,10 @@ _READERS: dict[str, Callable[[_Read, str, str], None]] = {
 
 
 def _pieces(written: str) -> Iterator[_Piece]:
+    if not isinstance(written, str):
+        raise TypeError(f"a typed filter must be a string, got {type(written).__name__}")
+    if len(written) > LONGEST:
+        raise BadFilter(f"a filter has at most {LONGEST:,} characters, got {len(written):,}")
     place = 0
     while place < len(written):
         if written[place].isspace():
@@ -245,6 +248,7 @@ def _in_quotes(value: str) -> str:
 
 def _took(sign: str, seconds: float, inward: float) -> str:
     """A bound of the duration; where the number beside it is the rounder one, that one is included."""
+    seconds = float(clean.bounded(seconds))
     beside = abs(math.nextafter(seconds, inward)) if abs(seconds) < 1e-300 else math.nextafter(seconds, inward)
     if len(repr(beside)) < len(repr(seconds)):
         sign, seconds = f"{sign}=", beside

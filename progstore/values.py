@@ -6,8 +6,10 @@ Times are seconds since 1970 in UTC, durations are seconds of the monotonic cloc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from types import NoneType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -229,6 +231,31 @@ class Filter:
     roots: bool = False
     live: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises TypeError for what is of no kind that can be asked for."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            right, expected = _KINDS[each.name]
+            if not isinstance(value, right) or (isinstance(value, bool) and bool not in right):
+                raise TypeError(f"{each.name} must be {expected}, got {type(value).__name__}")
+        if not all(isinstance(word, str) for pair in self.meta.items() for word in pair):
+            raise TypeError("meta must be pairs of strings")
+
+
+_TEXT = ((str, NoneType), "a string")
+_SECONDS = ((int, float, NoneType), "a number of seconds")
+_FLAG = ((bool,), "True or False")
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "text": ((str,), "a string"),
+    **dict.fromkeys(("name", "session_name", "host"), _TEXT),
+    "statuses": ((AbstractSet, list, tuple), "a set of statuses"),
+    **dict.fromkeys(("since", "until", "active_since", "longer_than", "shorter_than"), _SECONDS),
+    "meta": ((Mapping,), "a mapping"),
+    "session_ids": ((tuple, list, NoneType), "a tuple of ids"),
+    "parent_id": ((int, NoneType), "an id"),
+    **dict.fromkeys(("roots", "live"), _FLAG),
+}
+"""What each field of a filter may be, and how that is called."""
 
 Item = TypeVar("Item")
 

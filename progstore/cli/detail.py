@@ -107,8 +107,15 @@ def tree(tasks: Sequence[TaskView], look: Look, root: int | None = None) -> Iter
     corner, fork, line = ("└ ", "├ ", "│ ") if look.unicode else ("`- ", "|- ", "|  ")
     # A stack of our own: tasks may be nested deeper than Python lets a function call itself.
     stack = [("", "", task) for task in reversed(children.get(root, []))]
+    if root is None:
+        # What another program wrote may name one another in a circle, to which no root leads.
+        stack[:0] = [("", "", task) for task in reversed(tasks)]
+    placed = {root}
     while stack:
         branch, indent, task = stack.pop()
+        if task.id in placed:
+            continue
+        placed.add(task.id)
         yield branch, task
         below = children.get(task.id, [])
         for child in reversed(below):

@@ -47,7 +47,7 @@ def fits(columns: Sequence[Column], look: Look) -> bool:
     """Whether the table can be made narrow enough without leaving a column out."""
     if look.columns is None:
         return True
-    narrowest = [_narrowest(column) for column in columns]
+    narrowest = [_narrowest(column, column.natural) for column in columns]
     return sum(narrowest) + len(GAP) * (len(narrowest) - 1) <= look.columns
 
 
@@ -62,31 +62,30 @@ def records(columns: Sequence[Column], look: Look) -> list[str]:
 
 
 def _fit(columns: list[Column], look: Look) -> tuple[list[Column], list[int]]:
-    widths = [column.natural for column in columns]
-    while look.columns is not None:
+    natural = [column.natural for column in columns]
+    if look.columns is None:
+        return columns, natural
+    while True:
+        least = [_narrowest(column, wide) for column, wide in zip(columns, natural, strict=True)]
+        # Narrowed step by step, so never from beyond what the terminal can show of it.
+        widths = [min(wide, max(few, look.columns)) for wide, few in zip(natural, least, strict=True)]
         over = sum(widths) + len(GAP) * (len(widths) - 1) - look.columns
-        if over <= 0:
-            break
-        flexible = [index for index, column in enumerate(columns) if _can_shrink(column, widths[index])]
+        room = sum(widths) - sum(least)
         droppable = [index for index, column in enumerate(columns) if column.drop is not None]
-        if flexible:
-            widths[max(flexible, key=lambda index: widths[index])] -= 1
-        elif droppable:
-            columns.pop(max(droppable, key=lambda index: columns[index].drop or 0))
-            widths = [column.natural for column in columns]
-        else:
+        if over <= room or not droppable:
             break
+        gone = max(droppable, key=lambda index: columns[index].drop or 0)
+        del columns[gone], natural[gone]
+    for _ in range(min(over, room)):
+        flexible = (index for index, wide in enumerate(widths) if wide > least[index])
+        widths[max(flexible, key=widths.__getitem__)] -= 1
     return columns, widths
 
 
-def _can_shrink(column: Column, now: int) -> bool:
-    return column.least is not None and now > _narrowest(column)
-
-
-def _narrowest(column: Column) -> int:
+def _narrowest(column: Column, natural: int) -> int:
     if column.least is None:
-        return column.natural
-    return min(column.natural, max(column.least, width(column.title)))
+        return natural
+    return min(natural, max(column.least, width(column.title)))
 
 
 def _line(cells: list[str], columns: list[Column], widths: list[int], look: Look, row: int | None) -> str:

@@ -201,7 +201,7 @@ def _pruned(report: PruneReport) -> str:
 
 
 def _counts(numbers: Mapping[str, int]) -> str:
-    return ", ".join(f"{number:,} {name}" for name, number in numbers.items())
+    return ", ".join(f"{number:,} {one_line(name)}" for name, number in numbers.items())
 
 
 def _check_lines(facts: Mapping[str, Any]) -> list[str]:

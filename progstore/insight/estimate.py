@@ -38,14 +38,13 @@ def smoothed_rate(curve: Sequence[Point], elapsed: float, done: float) -> float 
         weight = math.exp(-(elapsed - (start + end) / 2) / tau)
         weighted_done += weight * (after - before)
         weighted_time += weight * (end - start)
-    if weighted_time <= 0 or weighted_done <= 0:
-        return None
-    return weighted_done / weighted_time
+    return mean_rate(weighted_done, weighted_time)
 
 
 def mean_rate(done: float, seconds: float | None) -> float | None:
     """Units a second over a whole run; None where no time was taken or nothing done."""
-    return done / seconds if seconds and seconds > 0 and done > 0 else None
+    rate = done / seconds if seconds and seconds > 0 and done > 0 else 0.0
+    return rate if 0 < rate < math.inf else None
 
 
 def finish_time(updated_at: float, now: float, done: float, total: float | None, rate: float | None) -> float | None:

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 
-from progstore import config
+from progstore import clean, config
 from progstore.errors import NotFound, StoreError
 from progstore.live.state import SessionState, TaskState
 from progstore.live.views import view_of
@@ -25,7 +25,11 @@ def views(session: SessionState) -> dict[str, TaskView]:
 
 
 def own(session: SessionState, key: str) -> TaskState:
-    """The task as one of this process; another process's is taken over with the next write. Raises NotFound."""
+    """The task as one of this process; another process's is taken over with the next write.
+
+    Raises NotFound, TypeError for a key that is no string.
+    """
+    key = clean.text(key, "a task's key", clean.NAME_LIMIT)
     task = session.tasks.get(key)
     if task is not None and not task.inert:
         return task

@@ -11,7 +11,7 @@ import os
 import sys
 from _weakref import ref
 
-from progstore import config
+from progstore import clean, config
 from progstore.live import context, identity
 from progstore.live.recorder import recorder
 from progstore.live.state import SessionState
@@ -128,7 +128,11 @@ def begin(name: str | None = None) -> SessionState:
 
 
 def program_name() -> str:
-    """What the ambient session is called: the script, module or notebook."""
+    """What the ambient session is called: the script, module or notebook, whose file name may be no text."""
+    return clean.text(_program_name(), "program", clean.NAME_LIMIT)
+
+
+def _program_name() -> str:
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name != "__main__":
@@ -144,10 +148,10 @@ def program_name() -> str:
 
 def _chosen(chosen: object, store: object) -> SessionState:
     if isinstance(chosen, str):
-        url = store_url(store)
-        if (url, chosen) not in _named:
-            _named[url, chosen] = SessionState(chosen, "block", store=url)
-        return _named[url, chosen]
+        url, name = store_url(store), clean.text(chosen, "session", clean.NAME_LIMIT)
+        if (url, name) not in _named:
+            _named[url, name] = SessionState(name, "block", store=url)
+        return _named[url, name]
     state = getattr(chosen, "state", chosen)
     if not isinstance(state, SessionState):
         raise TypeError(f"session must be a Session or a name, got {type(chosen).__name__}")

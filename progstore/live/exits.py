@@ -13,7 +13,7 @@ from collections import deque
 
 from progstore import trouble
 from progstore.live import ambient, identity
-from progstore.live.reasons import LEFT_EARLY, STOP_REQUESTED, interruption
+from progstore.live.reasons import LEFT_EARLY, STOP_REQUESTED, interruption, kind_of
 from progstore.live.recorder import EXIT_PATIENCE, IMPORT_PATIENCE, recorder
 from progstore.live.state import TaskState
 
@@ -50,7 +50,7 @@ def end_process(reason: str | None = None) -> None:
     """End what is live, and the sessions of this process, and write that down."""
     error = _uncaught
     reason = reason or ("error" if error is not None else "exit")
-    why = "the program ended first" if error is None else f"the program ended with {type(error).__qualname__}"
+    why = "the program ended first" if error is None else f"the program ended with {kind_of(error)}"
     for task in recorder.live():
         _give_up(task, why)
     for session in ambient.unended():

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from itertools import count
 
-from progstore.clean import LARGEST
+from progstore.clean import bounded
 from progstore.live.curve import Curve
 from progstore.live.looks import SessionLook, TaskLook, look_at_session, look_at_task
 from progstore.live.record import Record
@@ -268,7 +268,5 @@ def _count_unstored(task: TaskState) -> None:
 
 
 def _double(value: float) -> float:
-    """A count as the store holds it: a double; what is beyond any double stands at the largest count there is."""
-    if -LARGEST <= value <= LARGEST:
-        return float(value)
-    return LARGEST if value > 0 else -LARGEST
+    """A count as the store holds it."""
+    return float(bounded(value))

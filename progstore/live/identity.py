@@ -72,9 +72,10 @@ def inherited() -> tuple[str, bool] | None:
 
     What cannot be understood counts as none. What this process has published itself it was not started in.
     """
-    told = _found if _has_published else os.environ.get(VARIABLE)
-    session_uid, _, owner = (told or "").partition("@")
+    told = (_found if _has_published else os.environ.get(VARIABLE)) or ""
+    session_uid, _, owner = told.partition("@")
     pid, _, ticks = owner.partition(":")
-    if not session_uid or not pid.isdigit() or not ticks.isdigit():
+    numbers = pid + ticks
+    if not session_uid or not told.isascii() or not (pid and ticks and numbers.isdigit()) or len(numbers) > 40:
         return None
     return session_uid, proc.is_alive(int(pid), int(ticks) or None)

@@ -33,7 +33,7 @@ def process_row(interval: float) -> ProcessRow:
         **place._asdict(),
         pid=os.getpid(),
         start_ticks=proc.start_ticks(),
-        program=clean.text(ambient.program_name(), "program", clean.NAME_LIMIT),
+        program=ambient.program_name(),
         argv=clean.shorten(clean.printable(json.dumps(masked(sys.argv), ensure_ascii=False)), ARGV_LIMIT),
         cwd=clean.printable(_cwd()),
         username=clean.printable(_user()),

@@ -39,13 +39,30 @@ def interruption(error: BaseException) -> str | None:
 
 def failure_text(error: BaseException) -> str:
     """An exception in one line, as the interpreter says it, fit to be stored."""
-    said = clean.shorten(clean.printable(text_of(error)), clean.MESSAGE_LIMIT)
-    return f"{type(error).__qualname__}: {said}" if said else type(error).__qualname__
+    said = text_of(error)
+    return f"{kind_of(error)}: {said}" if said else kind_of(error)
+
+
+def kind_of(error: BaseException) -> str:
+    """The name of an exception's class, fit to be stored."""
+    return clean.text(type(error).__qualname__, "a class's name", clean.NAME_LIMIT)
 
 
 def text_of(error: BaseException) -> str:
-    """What the exception says of itself."""
+    """What the exception says of itself, fit to be stored."""
     try:
-        return str(error)
+        return clean.text(str(error), "an error's text", clean.MESSAGE_LIMIT)
     except Exception:  # noqa: BLE001  # a user's __str__ may raise anything, and must not replace the user's error
-        return f"<{type(error).__qualname__} whose text cannot be had>"
+        return f"<{kind_of(error)} whose text cannot be had>"
+
+
+def traceback_of(error: BaseException) -> str:
+    """Where the exception comes from, fit to be stored."""
+    import traceback  # only an error pays for it
+
+    try:
+        said = "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001  # as above: a SyntaxError's line, for one, may be anything
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        said = f"Traceback (most recent call last):\n{frames}{failure_text(error)}\n"
+    return clean.shorten_front(clean.printable(said), clean.TRACEBACK_LIMIT)

@@ -54,8 +54,10 @@ class Record:
         self.put_json(name, clean.metadata(value, name))
 
     def put_all(self, meta: Mapping[str, Any] | None) -> None:
-        """Set every value, or none of them where one is bad. Raises as `put` does."""
-        names = {clean.text(key, "a metadata key", clean.NAME_LIMIT): value for key, value in (meta or {}).items()}
+        """Set every value, or none of them where one is bad. Raises as `put` does, TypeError for no mapping."""
+        if meta is None:
+            return
+        names = clean.names(meta, "a metadata key")
         for name, text in {name: clean.metadata(value, name) for name, value in names.items()}.items():
             self.put_json(name, text)
 

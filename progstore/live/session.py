@@ -65,6 +65,10 @@ class Session:
         `on_progress` is called as that of `session()`: what this process advances is told. Raises TypeError for keys
         and names that are no strings, and for metadata that JSON cannot say.
         """
+        declared = {
+            key: clean.text(label, "a task's name", clean.NAME_LIMIT)
+            for key, label in clean.names(tasks, "a task's key").items()
+        }
         title = ambient.program_name() if name is None else clean.text(name, "name", clean.NAME_LIMIT)
         state = SessionState(title, "declared", store=ambient.store_url(store))
         state.put_all(meta)
@@ -72,10 +76,6 @@ class Session:
         ambient.remember(state)
         made = cls(state)
         record, interval = config.setting("record"), config.setting("interval")
-        declared = {
-            clean.text(key, "a task's key", clean.NAME_LIMIT): clean.text(label, "a task's name", clean.NAME_LIMIT)
-            for key, label in tasks.items()
-        }
         if record:
             recorder.watch_session(state)
         for key, label in declared.items():
@@ -165,7 +165,7 @@ class Session:
         """
         task = own(self.state, key)
         if task.ended_at is not None:
-            task = self._state.tasks[key] = task.successor()
+            task = self._state.tasks[task.key] = task.successor()
         if task.started_at is None:
             task.begin()
         task.simulate_from, task.simulate_until = 0.0, PARKED

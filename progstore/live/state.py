@@ -11,7 +11,7 @@ from itertools import count
 
 from progstore import clean
 from progstore.live.identity import process_uid, uuid7
-from progstore.live.reasons import STOP_REQUESTED, failure_text, interruption, text_of
+from progstore.live.reasons import STOP_REQUESTED, failure_text, interruption, kind_of, text_of, traceback_of
 from progstore.live.record import Record
 from progstore.live.stopping import StopSign
 
@@ -182,7 +182,7 @@ class TaskState(Record):
     def done(self) -> float:
         """What is done, never more than was truly done."""
         counter = self.counter
-        return self.advanced + (self.counted if counter is None else counter.done())
+        return clean.bounded(self.advanced + (self.counted if counter is None else counter.done()))
 
     @property
     def is_live(self) -> bool:
@@ -256,13 +256,7 @@ class TaskState(Record):
 
     def fail(self, error: BaseException) -> None:
         """Keep an exception with its type, text and traceback; before `end`."""
-        import traceback  # only an error pays for it
-
-        self.error_type = type(error).__qualname__
-        self.error = clean.shorten(clean.printable(text_of(error)), clean.MESSAGE_LIMIT)
-        self.traceback = clean.shorten_front(
-            clean.printable("".join(traceback.format_exception(error))), clean.TRACEBACK_LIMIT
-        )
+        self.error_type, self.error, self.traceback = kind_of(error), text_of(error), traceback_of(error)
 
     def sharpen(self, error: BaseException) -> None:
         """A loop that was left early turns out to have been left by an exception that nobody caught."""

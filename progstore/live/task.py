@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-_NOWHERE = SessionState("", "ambient", store=None)
+NOWHERE = SessionState("", "ambient", store=None)
 
 
 def current() -> Task[Any]:
@@ -52,7 +52,7 @@ class Task(Of[Item]):
     @classmethod
     def nothing(cls) -> Task[Any]:
         """A task that is counted nowhere, so that code need not ask whether it is tracked."""
-        return cls.of(TaskState(_NOWHERE, "", record=False, interval=config.DEFAULT_INTERVAL))
+        return cls.of(TaskState(NOWHERE, "", record=False, interval=config.DEFAULT_INTERVAL))
 
     def begin(self) -> None:
         """Let the recorder and the display know; `track()` has done so already."""
@@ -81,7 +81,11 @@ class Task(Of[Item]):
 
     def update(self, n: float = 1) -> None:
         """`n` more are done; it may be negative. Raises TypeError for no number, BadValue for NaN."""
-        self._state.advanced += n if type(n) is int else clean.count(n, "n")
+        step = n if type(n) is int else clean.count(n, "n")
+        try:
+            self._state.advanced += step
+        except OverflowError:  # a whole number beyond every double met a fraction
+            self._state.advanced = clean.bounded(self._state.advanced) + clean.bounded(step)
 
     def message(self, text: str) -> None:
         """Say what goes on; the newest message is shown, and kept as an event once per interval."""
@@ -124,10 +128,10 @@ class Task(Of[Item]):
         self._state.put(key, value)
 
     def __getitem__(self, key: str) -> Any:
-        """The metadata value under `key`. Raises KeyError."""
+        """The metadata value under `key`. Raises KeyError, TypeError."""
         import json
 
-        return json.loads(self._state.meta[key])
+        return json.loads(self._state.meta[clean.text(key, "a metadata key", clean.NAME_LIMIT)])
 
     # How it ends
 

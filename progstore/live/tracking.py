@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from operator import index
 
 from progstore import clean, config
 from progstore.live import ambient, context
 from progstore.live.state import TaskState
-from progstore.live.task import Task
+from progstore.live.task import NOWHERE, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ def track(
 
     Raises TypeError and BadValue for arguments that cannot be; a store that cannot be used raises nothing here.
     """
+    if parent is not None and not isinstance(parent, Task):
+        raise TypeError(f"parent must be a Task, as track() and current() give it, got {type(parent).__name__}")
+    if parent is not None and parent.state.session is NOWHERE:
+        parent = None
     if name is None:
         name = _caller_name(sys._getframe(1))  # noqa: SLF001  # the documented way to a caller
     recorded = config.setting("record", record)
@@ -94,10 +99,10 @@ def _length(iterable: Iterable[Any]) -> tuple[float | None, str | None]:
 def _asked(iterable: Iterable[Any], method: str) -> int | None:
     """What the iterable's own method says; whatever it raises is not the loop's, for a bare one never asks."""
     try:
-        answer = getattr(type(iterable), method)(iterable)
+        answer = index(getattr(type(iterable), method)(iterable))
     except Exception:  # noqa: BLE001  # see above
         return None
-    return answer if isinstance(answer, int) and answer >= 0 else None
+    return answer if 0 <= answer <= sys.maxsize else None
 
 
 def _caller_name(frame: FrameType) -> str:

@@ -67,7 +67,7 @@ class Assembly:
             task_view(
                 row,
                 now=self._now,
-                session=owners[row.session_id],
+                session=owners.get(row.session_id),
                 process=self._processes.get(row.process_id),
                 verdict=self._verdict([row.process_id], self._moved_here(row.process_id, row.updated_at))
                 if row.status == Status.RUNNING

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from progstore import clean
 from progstore.errors import NotFound, StillRunning
 from progstore.store import queries, removal, retention, shrinking
 from progstore.store.cleaner import GivenBack
@@ -102,7 +103,7 @@ def _must_be_there(connection: Connection, session_ids: Sequence[int], task_ids:
         known = [number for number in ids if is_id(number)]
         found = {number for chunk in chunks(known) for number in queries.by_id(connection, table, chunk)}
         if missing := [number for number in ids if number not in found]:
-            raise NotFound(f"there is no {what} {', '.join(repr(number) for number in missing[:10])} in this store")
+            raise NotFound(f"there is no {what} {', '.join(map(clean.shown, missing[:10]))} in this store")
 
 
 def _must_not_run(

@@ -69,16 +69,16 @@ def read_cursor(written: str | None) -> Cursor | None:
     return cursor
 
 
-def check_limit(limit: int) -> int:
-    """`limit` itself. Raises BadFilter where no page can have that many rows."""
-    if not 1 <= limit <= LARGEST_LIMIT:
-        raise BadFilter(f"limit is a whole number from 1 to {LARGEST_LIMIT:,}, got {limit!r}")
+def check_limit(limit: object, most: int = LARGEST_LIMIT, what: str = "limit") -> int:
+    """`limit` itself. Raises BadFilter where it is no number of rows, from 1 to `most`."""
+    if not isinstance(limit, int) or not 1 <= limit <= most:
+        raise BadFilter(f"{what} is a whole number from 1 to {most:,}, got {clean.shown(limit)}")
     return limit
 
 
 def is_id(number: object) -> bool:
     """Whether a row may have that id."""
-    return isinstance(number, int) and 0 < number <= _LARGEST_ID
+    return isinstance(number, int) and not isinstance(number, bool) and 0 < number <= _LARGEST_ID
 
 
 def task_conditions(connection: Connection, wanted: Filter) -> Conditions:
@@ -143,10 +143,12 @@ def session_conditions(connection: Connection, wanted: Filter) -> Conditions:
 
 
 def _check(wanted: Filter) -> None:
+    if not isinstance(wanted, Filter):
+        raise TypeError(f"filter must be a Filter, got {type(wanted).__name__}; parse_filter() makes one of text")
     for name in ("since", "until", "active_since", "longer_than", "shorter_than"):
         value = getattr(wanted, name)
-        if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
-            raise BadFilter(f"{name} is a number of seconds, got {value!r}")
+        if value is not None and not -clean.LARGEST <= value <= clean.LARGEST:
+            raise BadFilter(f"{name} is a number of seconds, got {clean.shown(value)}")
     if len(wanted.text) > LONGEST_TEXT:
         raise BadFilter(f"a search text has at most {LONGEST_TEXT:,} characters, got {len(wanted.text):,}")
     ids = (*(wanted.session_ids or ()), *(() if wanted.parent_id is None else (wanted.parent_id,)))
@@ -154,7 +156,7 @@ def _check(wanted: Filter) -> None:
         raise BadFilter(f"at most {MOST_IDS:,} ids can be asked for at once, got {len(ids):,}")
     for number in ids:
         if not is_id(number):
-            raise BadFilter(f"an id is a whole number from 1, got {number!r}")
+            raise BadFilter(f"an id is a whole number from 1, got {clean.shown(number)}")
 
 
 def _statuses(wanted: Filter) -> list[Status]:
@@ -272,4 +274,6 @@ def _session_has_status(connection: Connection, statuses: list[Status]) -> Condi
 
 
 def _bad_cursor(written: object) -> BadFilter:
-    return BadFilter(f"{written!r} is no cursor; pass a page's next_cursor as it is, or none for the first page")
+    return BadFilter(
+        f"{clean.shown(written)} is no cursor; pass a page's next_cursor as it is, or none for the first page"
+    )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from progstore.store import schema
 from progstore.store.reader import Reader
 from progstore.store.settle import newly_lost
+from progstore.store.sound import number
 from progstore.store.summaries import statuses
 from progstore.store.tables import events, meta, processes, sessions, tasks
 from progstore.store.watch import OWNERS, Watch
@@ -69,17 +70,17 @@ def _writers(connection: Connection, watch: Watch) -> dict[str, Any]:
 
 def _past(connection: Connection) -> dict[str, Any]:
     """Since when there are runs, and which versions wrote on which hosts."""
-    number, host, version = func.count(), processes.c.host, processes.c.progstore_version
+    processes_there, host, version = func.count(), processes.c.host, processes.c.progstore_version
     # One look at all processes, for it takes a while where there are very many.
     found = connection.execute(
-        select(host, version, number, func.sum(processes.c.dropped_events), func.sum(processes.c.faults))
+        select(host, version, processes_there, func.sum(processes.c.dropped_events), func.sum(processes.c.faults))
         .group_by(host, version)
-        .order_by(number.desc(), host, version)
+        .order_by(processes_there.desc(), host, version)
     ).all()
     return {
-        "dropped_events": int(sum(row[3] for row in found)),
-        "faults": int(sum(row[4] for row in found)),
+        "dropped_events": int(sum(number(row[3]) or 0 for row in found)),
+        "faults": int(sum(number(row[4]) or 0 for row in found)),
         "last_fault": connection.execute(_LAST_FAULT).scalar() or "",
-        "oldest_start": connection.execute(select(func.min(sessions.c.started_at))).scalar_one(),
+        "oldest_start": number(connection.execute(select(func.min(sessions.c.started_at))).scalar_one()),
         "written_by": {f"progstore {row[1]} on {row[0]}": row[2] for row in found[:WRITERS_LISTED]},
     }

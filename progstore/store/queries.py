@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam,
 from progstore import clean
 from progstore.store.filters import Conditions, Cursor, session_conditions, task_conditions
 from progstore.store.rows import Figures, from_json, percent_of
+from progstore.store.sound import number, sound
 from progstore.store.tables import events, meta, newest_first, processes, remotes, sessions, tasks
 from progstore.store.watch import OWNERS
 from progstore.values import Filter
@@ -41,7 +42,7 @@ def task_page(connection: Connection, wanted: Filter, cursor: Cursor | None, lim
         if cursor is not None and cursor.started_at is None:
             waiting = waiting.where(tasks.c.id < cursor.id)
         rows += connection.execute(waiting.order_by(tasks.c.id.desc()).limit(limit + 1 - len(rows)))
-    return _page(rows, limit)
+    return _page(tasks, rows, limit)
 
 
 def session_page(connection: Connection, wanted: Filter, cursor: Cursor | None, limit: int) -> Rows:
@@ -49,14 +50,14 @@ def session_page(connection: Connection, wanted: Filter, cursor: Cursor | None, 
     conditions = session_conditions(connection, wanted)
     if wanted.text:
         return _search(connection, sessions, conditions, cursor, limit)
-    return _page(_keyset(connection, sessions, conditions, cursor, limit + 1), limit)
+    return _page(sessions, _keyset(connection, sessions, conditions, cursor, limit + 1), limit)
 
 
 def tasks_after(connection: Connection, wanted: Filter, after: int, limit: int) -> list[Row[Any]]:
     """Tasks that match with an id above `after`, in the order in which they were first written."""
     conditions = task_conditions(connection, wanted)
     statement = select(tasks).where(*conditions, tasks.c.id > after).order_by(tasks.c.id).limit(limit)
-    return list(connection.execute(statement))
+    return sound(tasks, connection.execute(statement))
 
 
 def session_row(connection: Connection, session_id: int | str) -> Row[Any] | None:
@@ -65,17 +66,18 @@ def session_row(connection: Connection, session_id: int | str) -> Row[Any] | Non
         condition = sessions.c.uid == clean.printable(session_id)
     else:
         condition = sessions.c.id == session_id
-    return connection.execute(select(sessions).where(condition)).one_or_none()
+    return next(iter(sound(sessions, connection.execute(select(sessions).where(condition)))), None)
 
 
 def task_row(connection: Connection, task_id: int) -> Row[Any] | None:
     """One task."""
-    return connection.execute(select(tasks).where(tasks.c.id == task_id)).one_or_none()
+    return next(iter(sound(tasks, connection.execute(select(tasks).where(tasks.c.id == task_id)))), None)
 
 
 def tasks_of(connection: Connection, session_id: int) -> list[Row[Any]]:
     """All tasks of one session, every attempt, in order of id."""
-    return list(connection.execute(select(tasks).where(tasks.c.session_id == session_id).order_by(tasks.c.id)))
+    statement = select(tasks).where(tasks.c.session_id == session_id).order_by(tasks.c.id)
+    return sound(tasks, connection.execute(statement))
 
 
 def by_id(connection: Connection, table: Table, ids: Iterable[int | None]) -> dict[int, Row[Any]]:
@@ -83,7 +85,7 @@ def by_id(connection: Connection, table: Table, ids: Iterable[int | None]) -> di
     known = sorted({number for number in ids if number is not None})
     if not known:
         return {}
-    return {row.id: row for row in connection.execute(select(table).where(table.c.id.in_(known)))}
+    return {row.id: row for row in sound(table, connection.execute(select(table).where(table.c.id.in_(known))))}
 
 
 def owners_by_id(connection: Connection, ids: Iterable[int | None]) -> dict[int, Row[Any]]:
@@ -91,7 +93,7 @@ def owners_by_id(connection: Connection, ids: Iterable[int | None]) -> dict[int,
     known = sorted({number for number in ids if number is not None})
     if not known:
         return {}
-    return {row.id: row for row in connection.execute(OWNERS.where(processes.c.id.in_(known)))}
+    return {row.id: row for row in sound(OWNERS, connection.execute(OWNERS.where(processes.c.id.in_(known))))}
 
 
 def metadata_of(
@@ -108,7 +110,8 @@ def metadata_of(
         statements.append(select(meta).join(tasks, own).where(tasks.c.id.in_(task_ids)))
     found: dict[Key, dict[str, Any]] = {}
     for statement in statements:
-        for row in connection.execute(statement.order_by(meta.c.session_id, meta.c.task_id, meta.c.key)):
+        ordered = statement.order_by(meta.c.session_id, meta.c.task_id, meta.c.key)
+        for row in sound(meta, connection.execute(ordered)):
             found.setdefault((row.session_id, row.task_id), {})[row.key] = from_json(row.value)
     return found
 
@@ -122,9 +125,11 @@ def figures(connection: Connection, session_ids: Collection[int], now: float) ->
     for row in connection.execute(_COUNTED, asked):
         before = found.get(row.session_id, Figures({}, 0, 0.0))
         found[row.session_id] = Figures(
-            {**before.counts, row.status: row.number}, before.roots + row.roots, before.percents + row.percents
+            {**before.counts, row.status: row.number},
+            before.roots + row.roots,
+            before.percents + (number(row.percents) or 0.0),
         )
-    for row in connection.execute(_DRAWN, asked):
+    for row in sound(_DRAWN, connection.execute(_DRAWN, asked)):
         before = found[row.session_id]
         percent, _, _ = percent_of(row, now + (row.clock_offset or 0.0))
         found[row.session_id] = before._replace(percents=before.percents + (percent or 0.0))
@@ -141,7 +146,7 @@ def open_owners(connection: Connection, session_ids: Collection[int]) -> dict[in
     ).group_by(tasks.c.session_id, tasks.c.process_id)
     found: dict[int, dict[int | None, float]] = {}
     for session_id, process_id, moved_at in connection.execute(running):
-        found.setdefault(session_id, {})[process_id] = moved_at
+        found.setdefault(session_id, {})[process_id] = number(moved_at) or 0.0
     return found
 
 
@@ -154,7 +159,7 @@ def event_rows(
         statement = statement.where(events.c.session_id == session_id)
     if task_id is not None:
         statement = statement.where(events.c.task_id == task_id)
-    return list(connection.execute(statement.order_by(events.c.id).limit(limit)))
+    return sound(events, connection.execute(statement.order_by(events.c.id).limit(limit)))
 
 
 def _keyset(
@@ -167,11 +172,9 @@ def _keyset(
     return list(connection.execute(statement.order_by(*newest_first(table)).limit(limit)))
 
 
-def _page(rows: list[Row[Any]], limit: int) -> Rows:
-    if len(rows) <= limit:
-        return Rows(rows, None)
-    last = rows[limit - 1]
-    return Rows(rows[:limit], str(Cursor(last.started_at, last.id)))
+def _page(table: Table, rows: list[Row[Any]], limit: int) -> Rows:
+    page = sound(table, rows[:limit])
+    return Rows(page, str(Cursor(page[-1].started_at, page[-1].id)) if len(rows) > limit else None)
 
 
 def _search(connection: Connection, table: Table, conditions: Conditions, cursor: Cursor | None, limit: int) -> Rows:
@@ -184,9 +187,9 @@ def _search(connection: Connection, table: Table, conditions: Conditions, cursor
     statement = select(table).where(*conditions, table.c.id <= top, table.c.id > bottom)
     rows = list(connection.execute(statement.order_by(table.c.id.desc()).limit(limit + 1)))
     if len(rows) > limit:
-        return Rows(rows[:limit], str(Cursor(None, rows[limit - 1].id)))
+        return Rows(sound(table, rows[:limit]), str(Cursor(None, rows[limit - 1].id)))
     has_older = connection.execute(select(table.c.id).where(table.c.id <= bottom).limit(1)).first() is not None
-    return Rows(rows, str(Cursor(None, bottom + 1)) if has_older else None)
+    return Rows(sound(table, rows), str(Cursor(None, bottom + 1)) if has_older else None)
 
 
 def _said_percent() -> ColumnElement[float]:

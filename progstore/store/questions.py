@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from progstore import clean
 from progstore.errors import BadQuery
 from progstore.store.reader import Reader
 from progstore.values import QueryResult
@@ -25,9 +26,9 @@ def ask(
     Raises BadQuery with the database's own message, and what `Reader.connection` raises.
     """
     if not 1 <= limit <= MOST_ROWS:
-        raise BadQuery(f"limit is a number of rows from 1 to {MOST_ROWS:,}, got {limit!r}")
+        raise BadQuery(f"limit is a number of rows from 1 to {MOST_ROWS:,}, got {clean.shown(limit)}")
     if not 0 < seconds <= 3600:
-        raise BadQuery(f"seconds is from above 0 to 3600, got {seconds!r}")
+        raise BadQuery(f"seconds is from above 0 to 3600, got {clean.shown(seconds)}")
     return reader.location.ask(reader, sql, params, limit=limit, seconds=seconds)
 
 

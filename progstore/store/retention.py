@@ -12,10 +12,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, case, exists, func, or_, select
 
+from progstore import clean
 from progstore.errors import BadValue
 from progstore.store import queries
+from progstore.store.filters import is_id
 from progstore.store.rows import NO_FIGURES, session_status
 from progstore.store.settle import IS_GONE
+from progstore.store.sound import number, sound
 from progstore.store.tables import TERMINAL, events, newest_first, processes, sessions, tasks
 from progstore.values import Status
 
@@ -38,15 +41,17 @@ class Rule:
     max_size: int | None = None
 
     def check(self) -> None:
-        """Raises BadValue where nothing is given, or something that cannot be."""
+        """Raises BadValue where nothing is given, or something that cannot be, TypeError for a name that is no text."""
         if self == Rule():
             raise BadValue("say what to remove: older_than, statuses, name, keep_last or max_size")
-        if self.older_than is not None and not (math.isfinite(self.older_than) and self.older_than >= 0):
-            raise BadValue(f"older_than is an age in seconds, got {self.older_than!r}")
-        if self.keep_last is not None and self.keep_last < 0:
-            raise BadValue(f"keep_last is a count, got {self.keep_last!r}")
-        if self.max_size is not None and self.max_size < 0:
-            raise BadValue(f"max_size is a number of bytes, got {self.max_size!r}")
+        if self.older_than is not None and not 0 <= self.older_than <= clean.LARGEST:
+            raise BadValue(f"older_than is an age in seconds, got {clean.shown(self.older_than)}")
+        if self.keep_last is not None and self.keep_last != 0 and not is_id(self.keep_last):
+            raise BadValue(f"keep_last is a count, got {clean.shown(self.keep_last)}")
+        if self.max_size is not None and not 0 <= self.max_size <= clean.LARGEST:
+            raise BadValue(f"max_size is a number of bytes, got {clean.shown(self.max_size)}")
+        if not isinstance(self.name, str | None):
+            raise TypeError(f"name must be a string, got {type(self.name).__name__}")
         if not self.statuses <= {Status(word) for word in TERMINAL}:
             raise BadValue(f"only what has ended is removed; statuses can be {', '.join(TERMINAL)}")
 
@@ -160,9 +165,9 @@ def _session_pages(connection: Connection, name: str | None) -> Iterator[list[Ro
     after = 0
     statement = select(sessions).order_by(sessions.c.id).limit(SESSIONS_AT_ONCE)
     if name is not None:
-        statement = statement.where(sessions.c.name == name)
+        statement = statement.where(sessions.c.name == clean.printable(name))
     while page := connection.execute(statement.where(sessions.c.id > after)).all():
-        yield list(page)
+        yield sound(sessions, page)
         after = page[-1].id
 
 
@@ -195,7 +200,7 @@ def _stands(connection: Connection, rows: Sequence[Row[Any]], newly_lost: Collec
             _Stand(
                 row,
                 is_open=bool(done and done.open) or (has_no_end and not is_gone),
-                changed_at=max(float(sign) for sign in signs if sign),
+                changed_at=max(map(_moment, (sign for sign in signs if sign)), default=math.inf),
             )
         )
     return stands
@@ -206,6 +211,12 @@ def _lives(table: Table, newly_lost: Collection[int]) -> ColumnElement[bool]:
     if newly_lost:
         living = living.where(processes.c.id.not_in(newly_lost))
     return exists(living.correlate(table))
+
+
+def _moment(stored: object) -> float:
+    """A time as it is stored; what is none may be any, and nothing goes for its age that may be young."""
+    at = number(stored)
+    return math.inf if at is None else at
 
 
 def _is_beyond(connection: Connection, row: Row[Any], keep_last: int, spared: dict[str, tuple[float, int]]) -> bool:
@@ -219,7 +230,7 @@ def _is_beyond(connection: Connection, row: Row[Any], keep_last: int, spared: di
             .order_by(*newest_first(sessions))
         )
         last = connection.execute(of_name.limit(1).offset(keep_last - 1)).one_or_none()
-        spared[row.name] = (-math.inf, 0) if last is None else (last.started_at, last.id)
+        spared[row.name] = (-math.inf, 0) if last is None else (number(last.started_at) or 0.0, last.id)
     return (row.started_at, row.id) < spared[row.name]
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
+from progstore import clean
 from progstore.insight.easing import drawn_message, percent_now
 from progstore.insight.estimate import Point, finish_time, mean_rate, smoothed_rate
 from progstore.values import EventView, Json, Life, SessionView, Status, TaskView, Verdict
@@ -26,6 +27,8 @@ class Figures(NamedTuple):
     percents: float
 
 
+MOST_POINTS = 1000
+"""Points of a curve that are read; recorders keep far fewer."""
 NO_FIGURES = Figures({}, 0, 0.0)
 
 
@@ -80,13 +83,13 @@ def task_view(
     row: Row[Any],
     *,
     now: float,
-    session: Row[Any],
+    session: Row[Any] | None,
     process: Row[Any] | None,
     verdict: Verdict | None,
     meta: Mapping[str, Any],
     late_after: float | None,
 ) -> TaskView:
-    """The row of `tasks` as a value; `session` and `process` are the rows it belongs to."""
+    """The row of `tasks` as a value; `session` and `process` are the rows it belongs to, as far as they are there."""
     status = Status(row.status)
     is_lost = verdict is not None and verdict.life is Life.LOST
     # What drew its percent from the clock stopped with its owner.
@@ -127,7 +130,7 @@ def task_view(
         updated_at=row.updated_at,
         ended_at=row.ended_at,
         duration=row.duration,
-        host=session.host if process is None else process.host,
+        host=next((each.host for each in (process, session) if each is not None), ""),
         pid=None if process is None else process.pid,
         reported_percent=row.percent,
         meta=meta,
@@ -203,12 +206,22 @@ def figures_of(views: Iterable[TaskView]) -> Figures:
 
 
 def from_json(text: str) -> Json:
-    """The value that JSON text spells; what some other program wrote wrongly stays text."""
+    """The value that JSON text spells; what some other program wrote wrongly stays text.
+
+    What Python reads beyond JSON becomes what metadata keeps of it: the words NaN and Infinity, U+FFFD for surrogates.
+    """
     try:
-        value: Json = json.loads(text)
-    except ValueError:
+        value: Json = json.loads(text, parse_constant=str, parse_float=_float)
+        if "\\u" in text:
+            value = json.loads(clean.printable(json.dumps(value, ensure_ascii=False)))
+    except (ValueError, RecursionError):
         return text
     return value
+
+
+def _float(spelled: str) -> float | str:
+    value = float(spelled)
+    return value if math.isfinite(value) else spelled
 
 
 def _rate(row: Row[Any], status: Status, curve: tuple[Point, ...]) -> float | None:
@@ -220,10 +233,11 @@ def _rate(row: Row[Any], status: Status, curve: tuple[Point, ...]) -> float | No
 
 
 def _curve(text: str | None) -> tuple[Point, ...]:
-    points: Any = from_json(text) if text else ()
     try:
-        return tuple([(at + 0.0, done + 0.0) for at, done in points])
-    except (TypeError, ValueError):  # some other program wrote it, and wrongly
+        points = json.loads(text) if text else []
+        some = points[:MOST_POINTS] if isinstance(points, list) else []
+        return tuple([(clean.bounded(at + 0.0), clean.bounded(done + 0.0)) for at, done in some])
+    except (TypeError, ValueError, OverflowError, RecursionError):  # some other program wrote it, and wrongly
         return ()
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from progstore._version import __version__
-from progstore.errors import StoreError, StoreTooNew
+from progstore.errors import StoreDamaged, StoreError, StoreTooNew
 from progstore.store.backend import Glance, Location
 from progstore.store.tables import metadata, store_info
 from progstore.store.views import create_views
@@ -34,7 +34,9 @@ class Versions(NamedTuple):
 
 
 def versions(connection: Connection, location: Location) -> Versions:
-    """What the store says of itself. Raises StoreError where the place belongs to another program."""
+    """What the store says of itself. Raises StoreError where the place belongs to another program, StoreDamaged
+    where it does not say it.
+    """
     names = location.tables(connection)
     if "store_info" not in names:
         if names:
@@ -42,7 +44,10 @@ def versions(connection: Connection, location: Location) -> Versions:
         return Versions(None, FORMAT, FORMAT, "")
     info: dict[str, str] = dict(connection.exec_driver_sql("SELECT key, value FROM store_info").all())
     revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    return Versions(revision, int(info["min_reader"]), int(info["min_writer"]), info["created_by"])
+    try:
+        return Versions(revision, int(info["min_reader"]), int(info["min_writer"]), info["created_by"])
+    except (KeyError, ValueError) as error:
+        raise StoreDamaged(f"the table store_info lacks what it must say ({error}); restore the store") from error
 
 
 def check_readable(found: Versions, location: Location) -> None:

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
+from progstore import clean
 from progstore.errors import BadFilter
 from progstore.store.filters import is_id, task_conditions
+from progstore.store.queries import by_id
 from progstore.store.tables import newest_first, tasks
 from progstore.values import Filter
 
@@ -41,12 +43,12 @@ class Place(NamedTuple):
         return base64.urlsafe_b64encode(json.dumps(self).encode()).decode().rstrip("=")
 
 
-def read_order(sort: str) -> tuple[ColumnElement[Any], bool]:
+def read_order(sort: object) -> tuple[ColumnElement[Any], bool]:
     """The column to sort by, and whether it falls: "-took" is the longest first. Raises BadFilter."""
-    column = ORDERS.get(sort.removeprefix("-"))
-    if column is None:
+    if not isinstance(sort, str) or (column := ORDERS.get(sort.removeprefix("-"))) is None:
         known = ", ".join(ORDERS)
-        raise BadFilter(f"sort is one of {known}, or one of them after a minus for the largest first; got {sort!r}")
+        right = f"sort is one of {known}, or one of them after a minus for the largest first"
+        raise BadFilter(f"{right}; got {clean.shown(sort)}")
     return column, sort.startswith("-")
 
 
@@ -77,7 +79,7 @@ def sorted_page(
         chosen = chosen.where(key < last if falls else key > last)
     order = (each.desc() if falls else each.asc() for each in (among.c.value, among.c.id))
     found = connection.execute(chosen.order_by(*order).limit(limit + 1)).all()
-    rows = {row.id: row for row in connection.execute(select(tasks).where(tasks.c.id.in_([row.id for row in found])))}
+    rows = by_id(connection, tasks, (row.id for row in found))
     page = found[:limit]
     more = str(Place(sort, page[-1].value, page[-1].id)) if len(found) > limit else None
     return [rows[row.id] for row in page], more
@@ -96,4 +98,5 @@ def _read_place(written: str, sort: str) -> Place:
 
 
 def _bad_place(written: str, sort: str) -> BadFilter:
-    return BadFilter(f"{written!r} is no cursor of a page sorted by {sort}; leave it out for the first page")
+    said = clean.shown(written)
+    return BadFilter(f"{said} is no cursor of a page sorted by {sort}; leave it out for the first page")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from progstore import config
+from progstore import clean, config
 from progstore.errors import BadFilter, BadValue, NotFound
 from progstore.store.engine import locate
 from progstore.store.filters import check_limit, is_id, read_cursor
@@ -66,7 +66,7 @@ class Store:
 
     def __init__(self, url: str | None = None, *, stale_after: float = 0.0) -> None:
         if not 0 <= stale_after < math.inf:
-            raise BadValue(f"stale_after is a number of seconds, or 0 for never; got {stale_after!r}")
+            raise BadValue(f"stale_after is a number of seconds, or 0 for never; got {clean.shown(stale_after)}")
         location = locate(url)
         self.url = location.url
         self.given_url = _absolute(config.setting("store", url))
@@ -122,7 +122,8 @@ class Store:
             known = isinstance(session_id, str) or is_id(session_id)
             row = queries.session_row(connection, session_id) if known else None
             if row is None:
-                raise NotFound(f"there is no session {session_id!r} in {self.name}; `progstore ls` lists them")
+                said = clean.shown(session_id)
+                raise NotFound(f"there is no session {said} in {self.name}; `progstore ls` lists them")
             return assemble.Assembly(connection, self._watch).session(row)
 
     def tasks(
@@ -157,7 +158,8 @@ class Store:
         with self._reader.connection() as connection:
             row = queries.task_row(connection, task_id) if is_id(task_id) else None
             if row is None:
-                raise NotFound(f"there is no task {task_id!r} in {self.name}; `progstore show` lists a session's")
+                said = clean.shown(task_id)
+                raise NotFound(f"there is no task {said} in {self.name}; `progstore show` lists a session's")
             return assemble.Assembly(connection, self._watch).tasks([row])[0]
 
     def events(
@@ -168,9 +170,9 @@ class Store:
 
         for number in (session_id, task_id):
             if number is not None and not is_id(number):
-                raise BadFilter(f"an id is a whole number from 1, got {number!r}")
-        if after != 0 and not is_id(after):
-            raise BadFilter(f"after is the id of an event, or 0 for all, got {after!r}")
+                raise BadFilter(f"an id is a whole number from 1, got {clean.shown(number)}")
+        if not (is_id(after) or after == 0):
+            raise BadFilter(f"after is the id of an event, or 0 for all, got {clean.shown(after)}")
         check_limit(limit)
         with self._reader.connection() as connection:
             found = queries.event_rows(connection, session_id, task_id, after, limit)
@@ -246,7 +248,7 @@ class Store:
         from progstore.store import export
 
         if format not in export.FORMATS:
-            raise BadFilter(f"format is {' or '.join(export.FORMATS)}, got {format!r}")
+            raise BadFilter(f"format is {' or '.join(export.FORMATS)}, got {clean.shown(format)}")
         pages = self._pages(filter or Filter())
         return export.FORMATS[format](pages)
 

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
+from sqlalchemy import text as sql
 
 from progstore import clean
-from progstore.errors import BadFilter
-from progstore.store.filters import UNUSUAL, task_conditions
+from progstore.store.filters import UNUSUAL, check_limit, task_conditions
+from progstore.store.sound import number, text
 from progstore.store.tables import newest_first, sessions, tasks
 from progstore.values import Filter, HistoryView
 
@@ -40,13 +41,13 @@ SELECT session_name, name,
 FROM pairs WHERE name IS NOT NULL
 LIMIT :most
 """
-_ALL_PAIRS = text(
+_ALL_PAIRS = sql(
     _PAIRS.format(
         first="SELECT min(session_name) FROM tasks UNION ALL SELECT (SELECT min(session_name) FROM tasks"
         " WHERE session_name > s.session_name) FROM s WHERE s.session_name IS NOT NULL"
     )
 )
-_PAIRS_OF_ONE = text(_PAIRS.format(first="SELECT min(session_name) FROM tasks WHERE session_name = :session_name"))
+_PAIRS_OF_ONE = sql(_PAIRS.format(first="SELECT min(session_name) FROM tasks WHERE session_name = :session_name"))
 
 
 def histories(connection: Connection, session_name: str | None = None, name: str | None = None) -> list[HistoryView]:
@@ -88,11 +89,12 @@ def _recent(connection: Connection, session_name: str, name: str, newest: int) -
         .limit(newest)
     ).all()
     ended = Counter(run.status for run in runs)
-    seconds = sorted(run.duration for run in runs if run.status == "complete" and run.duration is not None)
+    taken = (number(run.duration) for run in runs if run.status == "complete")
+    seconds = sorted(each for each in taken if each is not None)
     over = ended["complete"] + ended["error"] + ended["cancelled"]
     return HistoryView(
-        session_name=session_name,
-        name=name,
+        session_name=text(session_name),
+        name=text(name),
         runs=len(runs),
         complete=ended["complete"],
         errors=ended["error"],
@@ -100,7 +102,7 @@ def _recent(connection: Connection, session_name: str, name: str, newest: int) -
         success_rate=ended["complete"] / over if over else None,
         median=seconds[_place(len(seconds), 50)] if seconds else None,
         p90=seconds[_place(len(seconds), 90)] if seconds else None,
-        last_started_at=runs[0].started_at if runs else None,
+        last_started_at=number(runs[0].started_at) if runs else None,
     )
 
 
@@ -123,7 +125,7 @@ def _last_started(connection: Connection, session_name: str | None, limit: int) 
         last = func.max(newest.c.started_at)
         grouped = select(newest.c.session_name, newest.c.name, last).group_by(newest.c.session_name, newest.c.name)
         found = [tuple(row) for row in connection.execute(grouped.order_by(last.desc().nulls_last()).limit(limit))]
-    found.sort(key=lambda each: (-(each[2] or 0.0), each[0], each[1]))
+    found.sort(key=lambda each: (-(number(each[2]) or 0.0), text(each[0]), text(each[1])))
     return [(session_name, name) for session_name, name, _ in found[:limit]]
 
 
@@ -138,8 +140,8 @@ def facets(connection: Connection, wanted: Filter, newest: int | None = None) ->
     """How many of the `newest` matching tasks, by default COUNTED, there are by status, session name and host; without
     both the statuses are counted over all. Raises BadFilter.
     """
-    if newest is not None and not 1 <= newest <= COUNTED:
-        raise BadFilter(f"newest is a whole number from 1 to {COUNTED:,}, got {newest!r}")
+    if newest is not None:
+        check_limit(newest, COUNTED, "newest")
     conditions = task_conditions(connection, wanted)
     order: tuple[ColumnElement[Any], ...] = newest_first(tasks)
     if wanted.text:
@@ -156,9 +158,10 @@ def facets(connection: Connection, wanted: Filter, newest: int | None = None) ->
         .group_by(*columns.values())
     )
     counted: dict[str, dict[str, int]] = {facet: {} for facet in columns}
-    for *words, number in connection.execute(grouped):
+    for *words, matches in connection.execute(grouped):
         for facet, word in zip(columns, words, strict=True):
-            counted[facet][word] = counted[facet].get(word, 0) + number
+            said = text(word)
+            counted[facet][said] = counted[facet].get(said, 0) + matches
     if wanted == Filter() and newest is None:
         counted["status"] = statuses(connection)
     return {facet: _most_frequent(words) for facet, words in counted.items()}
@@ -178,7 +181,7 @@ def _ranked(connection: Connection, session_name: str, name: str, runs: int, per
     if not runs:
         return None
     ordered = _timed(session_name, name).order_by(tasks.c.duration).limit(1).offset(_place(runs, percentile))
-    return connection.execute(ordered).scalar()
+    return number(connection.execute(ordered).scalar())
 
 
 def _place(runs: int, percentile: int) -> int:
@@ -190,8 +193,8 @@ def _history(connection: Connection, row: Row[Any]) -> HistoryView:
     ended = row.complete + row.error + row.cancelled
     last = select(func.max(tasks.c.started_at))
     return HistoryView(
-        session_name=row.session_name,
-        name=row.name,
+        session_name=text(row.session_name),
+        name=text(row.name),
         runs=row.runs,
         complete=row.complete,
         errors=row.error,
@@ -199,9 +202,9 @@ def _history(connection: Connection, row: Row[Any]) -> HistoryView:
         success_rate=row.complete / ended if ended else None,
         median=_ranked(connection, row.session_name, row.name, row.timed, 50),
         p90=_ranked(connection, row.session_name, row.name, row.timed, 90),
-        last_started_at=connection.execute(
-            last.where(tasks.c.session_name == row.session_name, tasks.c.name == row.name)
-        ).scalar(),
+        last_started_at=number(
+            connection.execute(last.where(tasks.c.session_name == row.session_name, tasks.c.name == row.name)).scalar()
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, select
 from progstore import owner
 from progstore.owner import UNREACHABLE_AFTER, Held, Owner, Place
 from progstore.store.backend import Location, OwnerLocks
+from progstore.store.sound import sound
 from progstore.store.tables import processes, remotes
 from progstore.values import Life, Verdict
 
@@ -61,12 +62,12 @@ class Watch:
         """The time (seconds UTC) at which those who read this store are."""
         return self._location.now(connection)
 
-    def verdicts(self, connection: Connection, processes: Iterable[Row[Any]], now: float) -> dict[int, Verdict]:
+    def verdicts(self, connection: Connection, owners: Iterable[Row[Any]], now: float) -> dict[int, Verdict]:
         """The verdict on each of these rows of `OWNERS` at `now` (seconds UTC), by id."""
         with self._mutex:
             if self._place is None:
                 self._place = owner.here()
-            rows = list(processes)
+            rows = sound(OWNERS, owners)
             look = _Look(self._locks, connection, [row.id for row in rows])
             return {row.id: self._verdict(row, self._place, now, look) for row in rows}
 

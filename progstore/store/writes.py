@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, func, select, update
 
-from progstore.store import spelling, statements
+from progstore.store import sound, spelling, statements
 from progstore.store.batch import Applied, Batch, EventRow, MetaRow, ProcessRow, SessionRow, TaskIdentity, TaskRow
 from progstore.store.faults import ROW_FAULTS, is_of_row
 from progstore.store.statements import Prepared, Row
@@ -117,7 +117,8 @@ class Lookup:
             return None, None
         ordered = select(taken).where(runs, taken.is_not(None)).order_by(taken).limit(1)
         middle, slow = ordered.offset((found - 1) // 2), ordered.offset((95 * found + 99) // 100 - 1)
-        return self._connection.execute(middle).scalar(), self._connection.execute(slow).scalar()
+        usual, slowest = (sound.number(self._connection.execute(each).scalar()) for each in (middle, slow))
+        return usual, slowest
 
 
 Statement = Callable[[str], Prepared]

@@ -85,7 +85,9 @@ def test_a_plan_may_be_asked_for(filled: Filled, store: Store) -> None:
         ("SELECT 'lone \ud800'", "surrogates"),
         ("SELECT zeroblob(20000000)", "too big: a value may be 284,604 long in a question of 10 s"),
         ("SELECT 'a' LIKE '" + "%a" * 600 + "'", "pattern too complex"),
-        ("SELECT trim('a', hex(zeroblob(100)))", "user-defined function raised exception"),
+        ("SELECT trim('a', hex(zeroblob(100)))", "trim takes at most 100 characters away"),
+        ("SELECT printf('%.*c', 2000000000, 'x')", "printf takes widths of at most 90,000 in all"),
+        ("SELECT format('%2000000000d', 1)", "printf takes widths of at most 90,000 in all"),
         ("SELECT '" + "x" * 200_000 + "'", "too large"),
     ],
 )
@@ -140,6 +142,13 @@ def test_text_is_trimmed_as_sqlite_does(filled: Filled, store: Store) -> None:
     """Of blanks, of the signs that are given, of nothing."""
     sql = "SELECT trim(' a '), trim('xxaxy', 'xy'), ltrim(5.5, 5), rtrim('axx', 'x'), trim('a', ''), trim(NULL, 'a')"
     assert store.query(sql).rows == (("a", "a", ".5", "a", "a", None),)
+
+
+@pytest.mark.sqlite
+def test_values_are_formatted_as_sqlite_does(filled: Filled, store: Store) -> None:
+    """Whatever a width does not make endless."""
+    sql = "SELECT printf('%.2f|%5d|%s|%q|%,d %%', 1.5, 7, NULL, 'a''b', 12345), format('%.3c', 'x'), printf()"
+    assert store.query(sql).rows == (("1.50|    7||a''b|12,345 %", "xxx", None),)
 
 
 @pytest.mark.sqlite

@@ -129,11 +129,13 @@ def _running(store: Store, sessions: Mapping[int, Known], tasks: Mapping[int, Kn
 
 def _chosen_above(store: Store, task_id: int, chosen: Collection[int]) -> int:
     """The chosen task in which that one is nested, or itself."""
-    while task_id not in chosen:
-        above = store.task(task_id).parent_id
-        if above is None:
-            break
-        task_id = above
+    passed: set[int] = set()
+    above: int | None = task_id
+    while above is not None and above not in passed:  # what another program wrote may go in a circle
+        if above in chosen:
+            return above
+        passed.add(above)
+        above = store.task(above).parent_id
     return task_id
 
 

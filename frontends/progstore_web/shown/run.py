@@ -13,7 +13,7 @@ from progstore import EventView, NotFound, SessionView, Store, TaskView
 from progstore_web.charts import Place, place
 from progstore_web.shown.job_run import can_stop
 from progstore_web.shown.trees import rows_of
-from progstore_web.wording import failure, state
+from progstore_web.wording import failure, number, state
 
 EVENTS_LIMIT = 200
 """Newest events that are shown; all of them are had from the JSON."""
@@ -129,7 +129,7 @@ def _process(store: Store, session: SessionView) -> dict[str, str]:
         "python": str(python),
         "progstore": str(version),
         "end_reason": str(end_reason or ""),
-        "dropped_events": f"{dropped:,}" if dropped else "",
+        "dropped_events": number(dropped) if dropped and isinstance(dropped, int | float) else "",
     }
     return {name: fact for name, fact in facts.items() if fact}
 

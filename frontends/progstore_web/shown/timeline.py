@@ -223,7 +223,8 @@ def runs_of(store: Store, sessions: Iterable[SessionView], now: float) -> list[R
     unsure = [each.id for each, _ in begun if each.ended_at is None]
     moves: dict[int, float] = {}
     if unsure:
-        moves = {row[0]: row[1] for row in store.query(_LAST_MOVES.format(ids=", ".join(map(str, unsure)))).rows}
+        found = store.query(_LAST_MOVES.format(ids=", ".join(map(str, unsure)))).rows
+        moves = {session_id: at for session_id, at in found if isinstance(at, int | float)}
     return [
         Run(session=each, start=start, end=max(start, _end(each, moves.get(each.id, start), now)), now=state(each))
         for each, start in begun

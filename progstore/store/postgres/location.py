@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, ProgrammingError
 
+from progstore import clean
 from progstore.errors import MissingExtra, StoreBusy, StoreError
 from progstore.store.backend import GLANCE, Glance, Hold, Location, Looker, OwnerLocks
 from progstore.store.faults import ADVICE, Fault, driver_errors
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from progstore.values import QueryResult
 
 _UNDEFINED_TABLE = "42P01"
+_UNREADABLE = "that PostgreSQL URL cannot be read; write postgresql://user@host:5432/database"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -39,11 +41,13 @@ class PostgresLocation(Location):
     def at(cls, url: str) -> PostgresLocation:
         """The store at `url`. Raises StoreError for a URL that cannot be read, MissingExtra without psycopg."""
         _, _, rest = url.partition("://")
+        if clean.printable(rest) != rest:
+            raise StoreError(_UNREADABLE)
         try:
             address = make_url(f"postgresql+psycopg://{rest}")
         except (ArgumentError, ValueError):
             # From None, for the cause would repeat the URL, and the password in it.
-            raise StoreError("that PostgreSQL URL cannot be read; write postgresql://user@host:5432/database") from None
+            raise StoreError(_UNREADABLE) from None
         if find_spec("psycopg") is None:
             raise MissingExtra(engines.INSTALL)
         return cls(address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 WRITER_BUSY_MS = 250
 READER_BUSY_MS = 2000
 READER_POOL = 4
+as_text = partial(str, encoding="utf-8", errors="replace")
+"""Text as SQLite hands it out, which another program may have written in another encoding."""
 
 
 def writer_engine(path: str, *, busy_ms: int = WRITER_BUSY_MS) -> Engine:
@@ -29,6 +32,7 @@ def writer_engine(path: str, *, busy_ms: int = WRITER_BUSY_MS) -> Engine:
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=busy_ms / 1000)
+        connection.text_factory = as_text
         try:
             for pragma in ("synchronous=NORMAL", "wal_autocheckpoint=0", "journal_size_limit=0", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}")
@@ -71,7 +75,7 @@ def open_read_only(location: SqliteLocation, *, even_cut_short: bool = False) ->
         raise StoreNotFound(
             f"there is no store at {location.path} yet; the first tracked loop creates it, or try `progstore demo`"
         )
-    address = "file:" + quote(location.path)
+    address = "file:" + quote(os.fsencode(location.path))
     connection = _connect_uri(f"{address}?mode=ro")
     try:
         if even_cut_short:
@@ -86,6 +90,7 @@ def open_read_only(location: SqliteLocation, *, even_cut_short: bool = False) ->
     except BaseException:
         connection.close()
         raise
+    connection.text_factory = as_text
     connection.execute("PRAGMA query_only=ON")
     return connection
 

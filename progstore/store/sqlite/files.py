@@ -7,6 +7,9 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
+from progstore import clean
+from progstore.errors import StoreError
+
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "lustre", "gpfs", "beegfs", "glusterfs", "fuse.sshfs"}
 )
@@ -55,6 +58,17 @@ def network_file_system(path: str, mounts: str = "/proc/self/mountinfo") -> str 
         if inside and len(mount) >= len(longest):
             longest, kind = mount, after.split()[0]
     return kind if kind in NETWORK_FILE_SYSTEMS else None
+
+
+def check_path(path: str) -> str:
+    """`path` itself. Raises StoreError for a text that no file system can have as the path of a file."""
+    try:
+        is_possible = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+        is_possible = False
+    if not is_possible:
+        raise StoreError(f"{clean.shown(path)} cannot be the path of a file; choose another")
+    return path
 
 
 def inode(path: str) -> tuple[int, int] | None:

@@ -39,7 +39,7 @@ class SqliteLocation(Location):
     @classmethod
     def at(cls, url: str) -> SqliteLocation:
         """The file at `url`. Raises StoreError for a URL that cannot be used and for a network file system."""
-        path = _path(url)
+        path = files.check_path(_path(url))
         if kind := files.network_file_system(path):
             raise StoreError(
                 f"{path} is on a network file system ({kind}), where SQLite loses rows silently when two machines "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from progstore.errors import BadQuery
 from progstore.store.questions import collect
-from progstore.store.sqlite.engines import open_read_only
+from progstore.store.sqlite.engines import as_text, open_read_only
 from progstore.values import QueryResult
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ Nothing interrupts a function such as `instr`, whose time grows with the square 
 """
 LARGEST_SIGNS: Final = 100
 """Characters that `trim` may be told to take away, for the same reason."""
+_WIDTHS: Final = re.compile(r"%[-+ 0#,!]*(\d+|\*)?(?:\.(\d+|\*))?")
 _STEPS: Final = 100
 """SQLite's own steps between two looks at the clock."""
 
@@ -67,12 +69,14 @@ class _Question:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._forbidden = ""
+        self._refused = ""
         self._largest = int(LARGEST_CELL * max(1.0, seconds) ** 0.5)
         for category, most in {**_LIMITS, sqlite3.SQLITE_LIMIT_LENGTH: self._largest}.items():
             raw.setlimit(category, most)
         for name, strip in (("trim", str.strip), ("ltrim", str.lstrip), ("rtrim", str.rstrip)):
-            raw.create_function(name, 2, partial(_trimmed, strip), deterministic=True)
-        raw.text_factory = _text
+            raw.create_function(name, 2, partial(self._trimmed, strip), deterministic=True)
+        for name in ("printf", "format"):
+            raw.create_function(name, -1, self._formatted, deterministic=True)
         # When first used these describe their own columns by CREATE TABLE, which is forbidden from here on.
         raw.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").fetchall()
         raw.set_authorizer(self._authorize)
@@ -97,7 +101,31 @@ class _Question:
             return BadQuery(f"interrupted after {self._seconds:g} s; add a condition or a LIMIT, or allow more time")
         if "too big" in str(error):
             return BadQuery(f"{error}: a value may be {self._largest:,} long in a question of {self._seconds:g} s")
-        return BadQuery(str(error))
+        return BadQuery(self._refused or str(error))
+
+    def _trimmed(self, strip: Callable[[str, str], str], text: Any, signs: Any) -> str | None:
+        if text is None or signs is None:
+            return None
+        text, signs = (as_text(value) if isinstance(value, bytes) else str(value) for value in (text, signs))
+        if len(signs) > LARGEST_SIGNS:
+            raise self._refusal(f"trim takes at most {LARGEST_SIGNS} characters away")
+        return strip(text, signs) if signs else text
+
+    def _formatted(self, *values: Any) -> str | None:
+        """What SQLite's own function says, asked elsewhere once its widths are known to be bearable."""
+        if not values or values[0] is None:
+            return None
+        layout = as_text(values[0]) if isinstance(values[0], bytes) else str(values[0])
+        widths = [width for pair in _WIDTHS.findall(layout) for width in pair if width]
+        if "*" in widths or sum(int(width[:10]) for width in widths) > LARGEST_CELL:
+            raise self._refusal(f"printf takes widths of at most {LARGEST_CELL:,} in all, and none from a *")
+        with closing(sqlite3.connect(":memory:")) as elsewhere:
+            (answer,) = elsewhere.execute(f"SELECT printf({','.join('?' * len(values))})", values).fetchone()
+        return str(answer)
+
+    def _refusal(self, why: str) -> ValueError:
+        self._refused = why  # SQLite tells no more than that one of our functions has failed
+        return ValueError(why)
 
     def _authorize(self, action: int, _: str | None, second: str | None, *__: str | None) -> int:
         if action in _ALLOWED and second != "load_extension":
@@ -107,19 +135,6 @@ class _Question:
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._deadline
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")
-
-
-def _trimmed(strip: Callable[[str, str], str], text: Any, signs: Any) -> str | None:
-    if text is None or signs is None:
-        return None
-    text, signs = (_text(value) if isinstance(value, bytes) else str(value) for value in (text, signs))
-    if len(signs) > LARGEST_SIGNS:
-        raise ValueError(f"trim takes at most {LARGEST_SIGNS} characters away")
-    return strip(text, signs) if signs else text
 
 
 _NAMES: Final = {

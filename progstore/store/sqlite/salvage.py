@@ -31,7 +31,6 @@ def recover(source: str, target: str) -> dict[str, int]:
     if os.path.exists(goal.path):
         raise StoreError(f"{goal.path} exists already; give the name of a new file")
     with faults_explained(origin), closing(open_read_only(origin, even_cut_short=True)) as raw:
-        raw.text_factory = lambda read: read.decode("utf-8", "replace")
         _must_be_ours(raw, origin)
         engine = goal.writer_engine()
         try:
