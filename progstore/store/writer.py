@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from progstore.store import outgoing, schema, statements, writes
+from progstore.store import schema, statements, writes
 from progstore.store.backend import Hold, Location
 from progstore.store.batch import Applied, Batch, ProcessRow, TaskIdentity
 from progstore.store.engine import locate
@@ -160,12 +160,15 @@ class StoreWriter:
         if writes.min_writer(connection) > schema.FORMAT:
             schema.check_writable(schema.versions(connection, self.location), self.location)
         batch = build(writes.Lookup(connection))
-        number, push_to = self._ids.processes[process.uid], self.location.push_to
+        number = self._ids.processes[process.uid]
         writes.beat(connection, number, process)
-        newest = outgoing.newest_event(connection) if push_to else 0
+        if not (push_to := self.location.push_to):
+            return writes.apply(connection, batch, self._ids, singly=singly)
+        from progstore.store import outgoing  # only who pushes loads it
+
+        newest = outgoing.newest_event(connection)
         applied = writes.apply(connection, batch, self._ids, singly=singly)
-        if push_to:
-            outgoing.mark(connection, push_to, number, batch, self._ids, events_after=newest)
+        outgoing.mark(connection, push_to, number, batch, self._ids, events_after=newest)
         return applied
 
     def _opened(self) -> tuple[Connection, Hold]:
