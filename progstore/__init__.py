@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         SessionView,
         Status,
         TaskView,
+        VacuumReport,
         Verdict,
     )
 
@@ -79,6 +80,7 @@ _HOMES = {
     "StoreTooNew": "errors",
     "Task": "live.task",
     "TaskView": "values",
+    "VacuumReport": "values",
     "Verdict": "values",
     "as_completed": "adapters.futures",
     "attach": "notebook",
@@ -128,6 +130,7 @@ __all__ = [
     "StoreTooNew",
     "Task",
     "TaskView",
+    "VacuumReport",
     "Verdict",
     "__version__",
     "aio",

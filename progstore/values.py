@@ -240,14 +240,34 @@ class QueryResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneReport:
-    """What a clean-up removed, or with `dry_run` would remove; `bytes_freed` is an estimate in a dry run."""
+    """What a clean-up removed, or with `dry_run` would remove; its bytes are then estimates.
+
+    `bytes_freed` is what the removed rows took, `bytes_used` what the store takes without them, and
+    `bytes_given_back` by how much the file became smaller, for some of it may stay free for new rows. Each of the
+    `warnings` is a sentence about what was asked for and could not be done.
+    """
 
     sessions: int
     tasks: int
     events: int
     bytes_freed: int
+    bytes_used: int
+    bytes_given_back: int
     dry_run: bool
     seconds: float
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Json]:
+        """The report as plain JSON."""
+        return _plain(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VacuumReport:
+    """By how many bytes the file became smaller, and what kept it from becoming as small as it could."""
+
+    bytes_given_back: int
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
         """The report as plain JSON."""

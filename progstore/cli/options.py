@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ STORED = tuple(str(status) for status in Status)
 STATES = (*STORED, *(str(life) for life in Life if life is not Life.ALIVE))
 """Those, and what a reader concludes about running work."""
 
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d+)?)\s?([kmgt]?)(i?)b", re.ASCII)
+
 
 class Age(click.ParamType[float]):
     """An age such as 26h, as seconds."""
@@ -29,6 +32,21 @@ class Age(click.ParamType[float]):
     def convert(self, value: Any, *_: object) -> float:
         """Raises BadFilter."""
         return value if isinstance(value, float) else age(value)
+
+
+class Size(click.ParamType[int]):
+    """A size such as 2GB, as bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, *_: object) -> int:
+        """Raises BadFilter."""
+        if isinstance(value, int):
+            return value
+        match = _SIZE.fullmatch(value.strip().lower())
+        if match is None:
+            raise BadFilter(f"{value!r} is not a size; give a number and a unit, as in 500MB, 2GB or 1.5GiB")
+        return int(float(match[1]) * (1024 if match[3] else 1000) ** ("kmgt".find(match[2]) + 1 if match[2] else 0))
 
 
 class Moment(click.ParamType[float]):

@@ -7,25 +7,29 @@ from typing import Any
 
 import click
 
-from progstore.cli.exits import BUSY, FINE, NO, STORE, USAGE, epilog
+from progstore.cli.exits import BUSY, FINE, NO, STORE, USAGE, epilog, say
 from progstore.cli.look import current_look
-from progstore.cli.options import age_option, json_option, store_option, with_examples
+from progstore.cli.options import Size, age_option, json_option, store_option, with_examples
 from progstore.cli.output import print_json, print_lines
 from progstore.cli.text import duration, one_line, plural, size, utc_time
 from progstore.errors import StoreError, StoreNotFound
 from progstore.values import PruneReport, Status
 
+_NOT_ALL = "less was done than asked for; stderr says why"
 ENDED = tuple(str(status) for status in Status if status.is_terminal)
 
 
 @with_examples(
     "progstore prune --older-than 30d",
     "progstore prune --older-than 2w --status complete --keep-last 10",
+    "progstore prune --max-size 2GB",
     'progstore prune --name "smoke test" --keep-last 0 --dry-run',
     "A line for cron, each night at half past three:",
     "30 3 * * *  progstore prune --older-than 30d",
 )
-@click.command("prune", short_help="Remove old sessions. For cron.", epilog=epilog(FINE, USAGE, STORE, BUSY))
+@click.command(
+    "prune", short_help="Remove old sessions. For cron.", epilog=epilog(FINE, NO, USAGE, STORE, BUSY, no=_NOT_ALL)
+)
 @age_option("--older-than", "Only what ended longer ago than this, for example 30d.")
 @click.option(
     "--status",
@@ -37,17 +41,27 @@ ENDED = tuple(str(status) for status in Status if status.is_terminal)
 )
 @click.option("--name", metavar="NAME", help="Only sessions of this name.")
 @click.option("--keep-last", type=click.IntRange(0), metavar="N", help="Spare the newest N of each name.")
+@click.option(
+    "--max-size",
+    type=Size(),
+    metavar="SIZE",
+    help="Only as many, the oldest, as must go so that the store takes no more, for example 2GB; without --older-than "
+    "what ended within the last hour is spared.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line even where nothing was removed.")
 @json_option
 @store_option
+@click.pass_context
 def prune_command(
+    ctx: click.Context,
     *,
     url: str | None,
     older_than: float | None,
     states: Sequence[str],
     name: str | None,
     keep_last: int | None,
+    max_size: int | None,
     dry_run: bool,
     verbose: bool,
     as_json: bool,
@@ -57,8 +71,8 @@ def prune_command(
     Running work is never touched, and writers are never kept waiting. Work that lost its process counts as an error.
     Silent where there was nothing to do.
     """
-    if older_than is None and keep_last is None and name is None and not states:
-        raise click.UsageError("Say what to remove: --older-than, --status, --name or --keep-last.")
+    if older_than is None and keep_last is None and name is None and max_size is None and not states:
+        raise click.UsageError("Say what to remove: --older-than, --status, --name, --keep-last or --max-size.")
     from progstore.store.store import open_store
 
     with open_store(url) as store:
@@ -67,13 +81,17 @@ def prune_command(
             statuses=frozenset(Status(word) for word in states),
             name=name,
             keep_last=keep_last,
+            max_size=max_size,
             dry_run=dry_run,
         )
     look = current_look()
     if as_json:
         print_json(report.to_dict(), look)
-    elif report.sessions or report.tasks or verbose or dry_run:
+    elif report.sessions or report.bytes_given_back or verbose or dry_run:
         print_lines([_pruned(report)], look)
+    for warning in report.warnings:
+        say(warning)
+    ctx.exit(NO if report.warnings else FINE)
 
 
 @with_examples(
@@ -189,7 +207,9 @@ def _must_exist(path: str) -> None:
 def _pruned(report: PruneReport) -> str:
     verb = "would remove" if report.dry_run else "removed"
     what = f"{plural(report.sessions, 'session')}, {plural(report.tasks, 'task')}, {plural(report.events, 'event')}"
-    return f"{verb} {what}: {size(report.bytes_freed)} in {duration(report.seconds)}"
+    about = "about " if report.dry_run else ""
+    given_back = f", {size(report.bytes_given_back)} given back" if report.bytes_given_back else ""
+    return f"{verb} {what}: {about}{size(report.bytes_freed)}{given_back}, in {duration(report.seconds)}"
 
 
 def _counts(numbers: Mapping[str, int]) -> str:

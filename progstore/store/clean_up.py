@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from progstore.errors import NotFound, StillRunning
-from progstore.store import queries, removal, retention
+from progstore.store import queries, removal, retention, shrinking
+from progstore.store.cleaner import GivenBack
 from progstore.store.filters import is_id
 from progstore.store.reader import Reader
 from progstore.store.retention import Removed, Rule, chunks
 from progstore.store.settle import newly_lost, settle
+from progstore.store.shrinking import Choice
 from progstore.store.tables import sessions, tasks
 from progstore.store.watch import Watch
-from progstore.values import PruneReport
+from progstore.values import PruneReport, VacuumReport
+
+HELD_UP = (
+    "stopped early: a program that has been reading the store for long keeps its write-ahead log from being moved into "
+    "it, which every removal makes larger; end that program, and clean up again"
+)
+NOTHING = GivenBack(0)
 
 
 def prune(reader: Reader, watch: Watch, rule: Rule, *, dry_run: bool) -> PruneReport:
@@ -24,20 +33,21 @@ def prune(reader: Reader, watch: Watch, rule: Rule, *, dry_run: bool) -> PruneRe
     began = time.monotonic()
     if dry_run:
         with reader.connection() as connection:
-            now = watch.now(connection)
-            doomed = retention.chosen(connection, rule, now, newly_lost(connection, watch, now))
-            return _forecast(connection, reader, doomed, [], began)
+            choice, _ = _choice(connection, reader, watch, rule)
+            report = _forecast(connection, reader, choice.sessions, [], began, freed=choice.freed)
+        return replace(report, warnings=_unmet(rule, report, choice, is_done=True))
     with reader.asking(), reader.location.cleaner() as cleaner:
-        cleaner.transact(lambda connection: settle(connection, watch))
         with reader.connection() as connection:
-            now = watch.now(connection)
-            doomed = retention.chosen(connection, rule, now, ())
-        removed = removal.remove(cleaner, reader, doomed, [])
+            choice, now = _choice(connection, reader, watch, rule)
+            used = reader.location.used_bytes(connection)
+        cleaner.transact(lambda connection: settle(connection, watch))
+        removed = removal.remove(cleaner, reader, choice.sessions, [])
         if removed.sessions:
             removal.forget_processes(cleaner, reader, now)
-        freed = cleaner.freed_bytes()
-        cleaner.give_back()
-    return _report(removed, freed, began)
+        freed, is_done = cleaner.freed_bytes(), not cleaner.is_held_up
+        given_back = cleaner.give_back(at_most=rule.max_size)
+    report = _report(removed, freed, used - freed, began, given_back=given_back)
+    return replace(report, warnings=(*_unmet(rule, report, choice, is_done=is_done), *report.warnings))
 
 
 def delete(
@@ -65,17 +75,20 @@ def delete(
             _must_not_run(connection, session_ids, task_ids, newly_lost(connection, watch))
         if dry_run:
             return _forecast(connection, reader, session_ids, task_ids, began)
+        used = reader.location.used_bytes(connection)
     with reader.asking(), reader.location.cleaner() as cleaner:
         cleaner.transact(lambda connection: settle(connection, watch))
         removed = removal.remove(cleaner, reader, session_ids, task_ids, force=force)
-        freed = cleaner.freed_bytes()
-    return _report(removed, freed, began)
+        freed, is_done = cleaner.freed_bytes(), not cleaner.is_held_up
+    report = _report(removed, freed, used - freed, began)
+    return report if is_done else replace(report, warnings=(HELD_UP,))
 
 
-def vacuum(reader: Reader) -> int:
-    """Give every free page back to the disk; returns bytes. Raises StoreBusy."""
+def vacuum(reader: Reader) -> VacuumReport:
+    """Give every free page back to the disk. Raises StoreBusy."""
     with reader.asking(), reader.location.cleaner() as cleaner:
-        return cleaner.give_back(free_part=0.0)
+        given_back = cleaner.give_back(free_part=0.0)
+    return VacuumReport(bytes_given_back=given_back.bytes, warnings=_words(given_back))
 
 
 def settle_now(reader: Reader, watch: Watch) -> int:
@@ -104,22 +117,70 @@ def _must_not_run(
         raise error
 
 
+def _choice(connection: Connection, reader: Reader, watch: Watch, rule: Rule) -> tuple[Choice, float]:
+    """The sessions that go, the same for a dry run and for what is done after it; and as of when (seconds UTC)."""
+    now = watch.now(connection)
+    candidates = retention.chosen(connection, rule, now, newly_lost(connection, watch, now))
+    if rule.max_size is None:
+        return Choice(candidates), now
+    used = reader.location.used_bytes(connection)
+    return shrinking.as_needed(connection, candidates, used, rule.max_size), now
+
+
+def _unmet(rule: Rule, report: PruneReport, choice: Choice, *, is_done: bool) -> tuple[str, ...]:
+    """Why less was done than was asked for."""
+    if not is_done:
+        return (HELD_UP,)
+    if rule.max_size is None or report.bytes_used <= rule.max_size:
+        return ()
+    size = f"the store takes {'about ' * report.dry_run}{report.bytes_used:,} bytes even so"
+    if choice.suffices:
+        return (f"{size}: what went took less than was estimated; the next clean-up goes on",)
+    spared = "runs, is spared by the rule" + (", or ended within the last hour" if rule.older_than is None else "")
+    return (f"{size}, more than the {rule.max_size:,} asked for: what is left {spared}",)
+
+
 def _forecast(
-    connection: Connection, reader: Reader, session_ids: Sequence[int], task_ids: Sequence[int], began: float
+    connection: Connection,
+    reader: Reader,
+    session_ids: Sequence[int],
+    task_ids: Sequence[int],
+    began: float,
+    *,
+    freed: int | None = None,
 ) -> PruneReport:
-    """What removing these would do; the bytes are this part of the rows' part of the store."""
+    """What removing these would do. Where no better estimate is known, the bytes are this part of the rows' part of the
+    store.
+    """
     removed = retention.counted(connection, session_ids, task_ids)
-    rows = retention.number_of_rows(connection)
-    part = (removed.tasks + removed.events) / rows if rows else 0.0
-    return _report(removed, int(reader.location.used_bytes(connection) * part), began, dry_run=True)
+    used = reader.location.used_bytes(connection)
+    if freed is None:
+        rows = retention.number_of_rows(connection)
+        freed = int(used * (removed.tasks + removed.events) / rows) if rows else 0
+    return _report(removed, freed, used - freed, began, dry_run=True)
 
 
-def _report(removed: Removed, freed: int, began: float, *, dry_run: bool = False) -> PruneReport:
+def _report(
+    removed: Removed,
+    freed: int,
+    used: int,
+    began: float,
+    *,
+    given_back: GivenBack = NOTHING,
+    dry_run: bool = False,
+) -> PruneReport:
     return PruneReport(
         sessions=removed.sessions,
         tasks=removed.tasks,
         events=removed.events,
         bytes_freed=max(0, freed),
+        bytes_used=used,
+        bytes_given_back=given_back.bytes,
         dry_run=dry_run,
         seconds=time.monotonic() - began,
+        warnings=_words(given_back),
     )
+
+
+def _words(given_back: GivenBack) -> tuple[str, ...]:
+    return (given_back.why_not,) if given_back.why_not else ()

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 
 from sqlalchemy import Connection
 
@@ -26,8 +26,15 @@ FREE_PART: Final = 0.05
 """Part of the store that may stay free; writers fill it again."""
 
 
+class GivenBack(NamedTuple):
+    """Bytes by which the store became smaller, and why it could not become as small as it should, or empty."""
+
+    bytes: int
+    why_not: str = ""
+
+
 class Pace:
-    """How much to do in one step, so that it takes about `seconds`; after each step, writers get as long."""
+    """How much to do in one step, so that it takes about `seconds`."""
 
     def __init__(self, seconds: float, least: int, most: int) -> None:
         self._seconds = seconds
@@ -36,10 +43,9 @@ class Pace:
         self.size = least
 
     def took(self, seconds: float) -> None:
-        """A step of this size took `seconds`: aim better with the next, and let others go first."""
+        """A step of this size took `seconds`: aim better with the next."""
         factor = min(2.0, max(0.25, self._seconds / max(seconds, 1e-6)))
         self.size = min(self._most, max(self._least, int(self.size * factor)))
-        time.sleep(seconds)
 
 
 class Cleaner(ABC):
@@ -84,6 +90,10 @@ class Cleaner(ABC):
         self.after_step()
         return done
 
+    def let_others(self, seconds: float) -> None:
+        """After a step that took `seconds`: pause, so that others get their turn."""
+        time.sleep(seconds)
+
     def in_turn(self, step: Callable[[], Result]) -> Result:
         """Do `step` as soon as no writer is in the way."""
         deadline = time.monotonic() + PATIENCE
@@ -93,6 +103,11 @@ class Cleaner(ABC):
             except driver_errors() as error:
                 if classify(error) is not Fault.BUSY or time.monotonic() > deadline:
                     raise
+
+    @property
+    @abstractmethod
+    def is_held_up(self) -> bool:
+        """Whether something outside makes each further step do more harm than good, so that the clean-up must stop."""
 
     @abstractmethod
     def freed_bytes(self) -> int:
@@ -107,9 +122,11 @@ class Cleaner(ABC):
         """Do what is due between two transactions."""
 
     @abstractmethod
-    def give_back(self, free_part: float = FREE_PART) -> int:
-        """Give free space back to the disk until at most `free_part` of the store is free; returns bytes."""
+    def give_back(self, free_part: float = FREE_PART, at_most: int | None = None) -> GivenBack:
+        """Give free space back to the disk until at most `free_part` of the store is free, and the store itself takes
+        no more than `at_most` bytes, as far as that goes.
+        """
 
     @abstractmethod
-    def without_references(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work`, which deletes what nothing refers to, in one transaction that need not look for references."""
+    def without_references(self, work: Callable[[Connection], Result]) -> tuple[Result, float]:
+        """As `transact`, for `work` that deletes what nothing refers to: it need not look for references."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate, takewhile
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, exists, func, select
 
+from progstore.store import retention
 from progstore.store.cleaner import DELETE_SECONDS, Cleaner, Pace
 from progstore.store.reader import Reader
 from progstore.store.retention import Removed, chunks, session_is_open, task_is_open
 from progstore.store.tables import events, meta, processes, sessions, tasks
+from progstore.values import Status
 
 AT_ONCE = (5, 5000)
 """The fewest and the most rows that are removed in one transaction."""
@@ -20,7 +22,14 @@ TASKS_AT_ONCE = 50_000
 LOST_FOR_GOOD = 86_400.0
 """Seconds after which a lost process is not expected back."""
 
-Chunk = list[dict[str, int]]
+LARGE = 200
+"""Tasks and events together above which a session or a task goes piece by piece."""
+
+_RANK = case(
+    {Status.COMPLETE: 0, Status.CANCELLED: 1, Status.PENDING: 2, Status.RUNNING: 3, Status.ERROR: 4},
+    value=tasks.c.status,
+)
+"""Of two tasks the one with the higher rank decides the status of their session."""
 
 
 def remove(
@@ -28,25 +37,31 @@ def remove(
 ) -> Removed:
     """Remove these with all that hangs on them, in transactions so short that no writer waits long.
 
-    What came to life since it was chosen stays, unless `force`.
+    What came to life since it was chosen stays, unless `force`. Ends early where the cleaner is held up.
     """
-    # Nested tasks have higher ids than what they are nested in, so they go first.
-    removed = _remove_tasks(cleaner, sorted(task_ids, reverse=True), Pace(DELETE_SECONDS, *AT_ONCE), force=force)
-    pace = Pace(DELETE_SECONDS, *AT_ONCE)
+    removed = _remove_named_tasks(cleaner, reader, task_ids, force=force)
+    pace = _delete_pace()
     for chunk in chunks(session_ids):
+        if cleaner.is_held_up:
+            break
         with reader.connection() as connection:
-            inside = select(tasks.c.session_id, func.count()).where(tasks.c.session_id.in_(chunk))
-            sizes: dict[int, int] = dict(connection.execute(inside.group_by(tasks.c.session_id)).all())
-            large = [number for number, size in sizes.items() if size > AT_ONCE[1]]
-            statement = select(tasks.c.id).where(tasks.c.session_id.in_(large)).order_by(tasks.c.id.desc())
-            ids = connection.execute(statement).scalars().all() if large else []
-        removed += _remove_tasks(cleaner, ids, Pace(DELETE_SECONDS, *AT_ONCE), force=force)
-        removed += _remove_sessions(cleaner, [(number, sizes.get(number, 0)) for number in chunk], pace, force=force)
+            sizes = _sizes(connection, chunk)
+            large = {number for number in chunk if sizes[number] > LARGE}
+            if not force:
+                large.difference_update(retention.open_among(connection, large, ()))
+            inside = {number: _tasks_in_order(connection, number) for number in large}
+        for number, ids in inside.items():
+            removed += _remove_events(cleaner, events.c.session_id == number)
+            # With the last one the session goes, whose status was the same until then: a clean-up that was killed
+            # finds it again.
+            removed += _remove_tasks(cleaner, ids[:-1], force=force)
+            sizes[number] = 1
+        removed += _remove_sessions(cleaner, [(number, sizes[number]) for number in chunk], pace, force=force)
     return removed
 
 
-def forget_processes(cleaner: Cleaner, reader: Reader, now: float) -> int:
-    """Remove the rows of processes that are gone for good and that nothing refers to any more; returns how many."""
+def forget_processes(cleaner: Cleaner, reader: Reader, now: float) -> None:
+    """Remove the rows of processes that are gone for good and that nothing refers to any more."""
     lost_for_good = processes.c.lost_at.is_not(None) & (processes.c.heartbeat_at < now - LOST_FOR_GOOD)
     gone = processes.c.ended_at.is_not(None) | lost_for_good
     owns_a_session = exists(select(sessions.c.id).where(sessions.c.process_id == processes.c.id))
@@ -54,12 +69,14 @@ def forget_processes(cleaner: Cleaner, reader: Reader, now: float) -> int:
         candidates = set(connection.execute(select(processes.c.id).where(gone, ~owns_a_session)).scalars())
     if candidates:
         candidates -= _owners_of_tasks(reader)
-    forgotten = 0
-    for chunk in chunks(sorted(candidates)):
+
+    def step(chunk: Sequence[int]) -> tuple[Removed, float]:
         statement = delete(processes).where(processes.c.id.in_(chunk), gone, ~owns_a_session)
         # Looking for tasks that refer to them was done above.
-        forgotten += cleaner.without_references(lambda connection: connection.execute(statement).rowcount)  # noqa: B023
-    return forgotten
+        _, seconds = cleaner.without_references(lambda connection: connection.execute(statement).rowcount)
+        return Removed(), seconds
+
+    _in_steps(cleaner, sorted(candidates), step)
 
 
 def _owners_of_tasks(reader: Reader) -> set[int]:
@@ -75,32 +92,93 @@ def _owners_of_tasks(reader: Reader) -> set[int]:
     return found
 
 
-def _remove_tasks(cleaner: Cleaner, task_ids: Sequence[int], pace: Pace, *, force: bool) -> Removed:
-    which = tasks.c.id == bindparam("which")
-    if not force:
-        which &= ~task_is_open()
+def _sizes(connection: Connection, session_ids: Sequence[int]) -> dict[int, int]:
+    """How many tasks and events each of these sessions has."""
+    sizes = dict.fromkeys(session_ids, 0)
+    for column in (tasks.c.session_id, events.c.session_id):
+        counted = select(column, func.count()).where(column.in_(session_ids)).group_by(column)
+        for number, size in connection.execute(counted):
+            sizes[number] += size
+    return sizes
+
+
+def _tasks_in_order(connection: Connection, session_id: int) -> list[int]:
+    """A session's tasks, those first without which its status is the same, and nested ones before the others."""
+    order = _RANK, tasks.c.id.desc()
+    return list(
+        connection.execute(select(tasks.c.id).where(tasks.c.session_id == session_id).order_by(*order)).scalars()
+    )
+
+
+def _remove_named_tasks(cleaner: Cleaner, reader: Reader, task_ids: Sequence[int], *, force: bool) -> Removed:
+    # Nested tasks have higher ids than what they are nested in, so they go first.
+    ids = sorted(task_ids, reverse=True)
+    large: list[int] = []
+    with reader.connection() as connection:
+        for chunk in chunks(ids):
+            counted = select(events.c.task_id).where(events.c.task_id.in_(chunk)).group_by(events.c.task_id)
+            large += connection.execute(counted.having(func.count() > LARGE)).scalars()
+    removed = Removed()
+    for number in large:
+        may_go = exists(select(tasks.c.id).where(_may_go(tasks.c.id == number, force=force)))
+        removed += _remove_events(cleaner, (events.c.task_id == number) & may_go)
+    return removed + _remove_tasks(cleaner, ids, force=force)
+
+
+def _remove_events(cleaner: Cleaner, which: ColumnElement[bool]) -> Removed:
+    removed, pace = Removed(), _delete_pace()
+    gone = pace.size
+    while gone and not cleaner.is_held_up:
+        oldest = select(events.c.id).where(which).order_by(events.c.id).limit(pace.size)
+        statement = delete(events).where(events.c.id.in_(oldest))
+        gone, seconds = cleaner.transact(lambda connection: connection.execute(statement).rowcount)  # noqa: B023  # at once
+        pace.took(seconds)
+        cleaner.let_others(seconds)
+        removed += Removed(events=gone)
+    return removed
+
+
+def _remove_tasks(cleaner: Cleaner, task_ids: Sequence[int], *, force: bool) -> Removed:
+    which = _may_go(tasks.c.id == bindparam("which"), force=force)
     it_may_go = exists(select(tasks.c.id).where(which))
     its_session = select(tasks.c.session_id).where(tasks.c.id == bindparam("which")).scalar_subquery()
     of_events = delete(events).where(events.c.task_id == bindparam("which"), it_may_go)
     of_meta = delete(meta).where(meta.c.session_id == its_session, meta.c.task_id == bindparam("which"), it_may_go)
 
-    def step(chunk: Chunk, connection: Connection) -> Removed:
+    def work(chunk: list[dict[str, int]], connection: Connection) -> Removed:
         events_gone = connection.execute(of_events, chunk).rowcount
         connection.execute(of_meta, chunk)
         return Removed(tasks=connection.execute(delete(tasks).where(which), chunk).rowcount, events=events_gone)
 
-    removed, start = Removed(), 0
-    while start < len(task_ids):
-        chunk = [{"which": number} for number in task_ids[start : start + pace.size]]
+    def step(chunk: Sequence[int]) -> tuple[Removed, float]:
+        return cleaner.transact(partial(work, [{"which": number} for number in chunk]))
+
+    return _in_steps(cleaner, task_ids, step)
+
+
+def _may_go(which: ColumnElement[bool], *, force: bool) -> ColumnElement[bool]:
+    return which if force else which & ~task_is_open()
+
+
+def _in_steps(cleaner: Cleaner, ids: Sequence[int], step: Callable[[Sequence[int]], tuple[Removed, float]]) -> Removed:
+    """Do `step` with as many of `ids` at once as the pace allows, until they are done or the cleaner is held up."""
+    removed, start, pace = Removed(), 0, _delete_pace()
+    while start < len(ids) and not cleaner.is_held_up:
+        chunk = ids[start : start + pace.size]
         start += len(chunk)
-        gone, seconds = cleaner.transact(partial(step, chunk))
+        gone, seconds = step(chunk)
         pace.took(seconds)
+        cleaner.let_others(seconds)
         removed += gone
     return removed
 
 
+def _delete_pace() -> Pace:
+    return Pace(DELETE_SECONDS, *AT_ONCE)
+
+
 def _remove_sessions(cleaner: Cleaner, sizes: Sequence[tuple[int, int]], pace: Pace, *, force: bool) -> Removed:
-    """Sessions, given with how many tasks they have, as many at once as the pace allows."""
+    """Sessions, given with how many rows they have, as many at once as the pace allows."""
     of_events, of_meta, of_tasks, of_sessions = (
         delete(table).where(column == bindparam("which"))
         for table, column in (
@@ -123,11 +201,12 @@ def _remove_sessions(cleaner: Cleaner, sizes: Sequence[tuple[int, int]], pace: P
         return Removed(connection.execute(of_sessions, chunk).rowcount, tasks_gone, events_gone)
 
     removed, waiting = Removed(), list(sizes)
-    while waiting:
+    while waiting and not cleaner.is_held_up:
         taken = _as_many(waiting, pace.size)
         gone, seconds = cleaner.transact(partial(step, [number for number, _ in waiting[:taken]]))
         del waiting[:taken]
         pace.took(seconds)
+        cleaner.let_others(seconds)
         removed += gone
     return removed
 

@@ -23,27 +23,37 @@ Item = TypeVar("Item")
 
 SESSIONS_AT_ONCE = 500
 """Sessions that are looked at in one question."""
+RECENT = 3600.0
+"""Seconds for which what has ended is spared by a rule of size that names no age."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Which ended sessions shall go; what is None does not restrict. Ages are seconds."""
+    """Which ended sessions shall go; what is None does not restrict. Ages are seconds, sizes bytes."""
 
     older_than: float | None = None
     statuses: frozenset[Status] = frozenset()
     name: str | None = None
     keep_last: int | None = None
+    max_size: int | None = None
 
     def check(self) -> None:
         """Raises BadValue where nothing is given, or something that cannot be."""
         if self == Rule():
-            raise BadValue("say what to remove: older_than, statuses, name or keep_last")
+            raise BadValue("say what to remove: older_than, statuses, name, keep_last or max_size")
         if self.older_than is not None and not (math.isfinite(self.older_than) and self.older_than >= 0):
             raise BadValue(f"older_than is an age in seconds, got {self.older_than!r}")
         if self.keep_last is not None and self.keep_last < 0:
             raise BadValue(f"keep_last is a count, got {self.keep_last!r}")
+        if self.max_size is not None and self.max_size < 0:
+            raise BadValue(f"max_size is a number of bytes, got {self.max_size!r}")
         if not self.statuses <= {Status(word) for word in TERMINAL}:
             raise BadValue(f"only what has ended is removed; statuses can be {', '.join(TERMINAL)}")
+
+    @property
+    def least_age(self) -> float | None:
+        """Seconds since it ended for which everything is spared; None where age does not matter."""
+        return RECENT if self.older_than is None and self.max_size is not None else self.older_than
 
 
 class Removed(NamedTuple):
@@ -85,20 +95,24 @@ def session_is_open() -> ColumnElement[bool]:
 
 
 def chosen(connection: Connection, rule: Rule, now: float, newly_lost: Collection[int]) -> list[int]:
-    """The sessions that `rule` removes; `newly_lost` are processes that are gone and not yet noted as such."""
+    """The sessions that `rule` removes, or may remove to reach a size, from the one that ended first to the last.
+
+    `newly_lost` are processes that are gone and not yet noted as such.
+    """
     rule.check()
+    age = rule.least_age
     spared: dict[str, tuple[float, int]] = {}
-    found = []
+    found: list[tuple[float, int]] = []
     for page in _session_pages(connection, rule.name):
         stands = [each for each in _stands(connection, page, newly_lost) if not each.is_open]
-        if rule.older_than is not None:
-            stands = [each for each in stands if now - each.changed_at > rule.older_than]
+        if age is not None:
+            stands = [each for each in stands if now - each.changed_at > age]
         if rule.keep_last is not None:
             stands = [each for each in stands if _is_beyond(connection, each.row, rule.keep_last, spared)]
         if rule.statuses:
             stands = _of_status(connection, stands, rule.statuses, now)
-        found += [each.row.id for each in stands]
-    return found
+        found += [(each.changed_at, each.row.id) for each in stands]
+    return [number for _, number in sorted(found)]
 
 
 def open_among(connection: Connection, session_ids: Collection[int], newly_lost: Collection[int]) -> list[int]:

@@ -24,6 +24,7 @@ from progstore.values import (
     SessionView,
     Status,
     TaskView,
+    VacuumReport,
 )
 
 if TYPE_CHECKING:
@@ -292,10 +293,13 @@ class Store:
         statuses: frozenset[Status] = frozenset(),
         name: str | None = None,
         keep_last: int | None = None,
+        max_size: int | None = None,
         dry_run: bool = False,
     ) -> PruneReport:
         """Remove ended sessions that match all that is given: ended more than `older_than` seconds ago, of a status,
-        of a session name; `keep_last` spares the newest N of each name. In chunks, so that no writer waits long.
+        of a session name; `keep_last` spares the newest N of each name. With `max_size` bytes only as many go, those
+        that ended first, as must so that the store takes no more; what ended within the last hour is spared then, where
+        no `older_than` is given. In chunks, so that no writer waits long.
 
         What lost its owner counts as ended when it last changed, and as an error. Raises BadValue where nothing is
         given, StoreBusy where another clean-up holds the maintenance lock.
@@ -303,11 +307,17 @@ class Store:
         from progstore.store import clean_up
         from progstore.store.retention import Rule
 
-        rule = Rule(older_than=older_than, statuses=frozenset(statuses), name=name, keep_last=keep_last)
+        rule = Rule(
+            older_than=older_than,
+            statuses=frozenset(statuses),
+            name=name,
+            keep_last=keep_last,
+            max_size=max_size,
+        )
         return clean_up.prune(self._reader, self._watch, rule, dry_run=dry_run)
 
-    def vacuum(self) -> int:
-        """Give free pages back to the disk; returns bytes. Raises StoreBusy."""
+    def vacuum(self) -> VacuumReport:
+        """Give free pages back to the disk. Raises StoreBusy."""
         from progstore.store import clean_up
 
         return clean_up.vacuum(self._reader)

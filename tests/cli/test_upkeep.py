@@ -57,6 +57,31 @@ def test_all_that_is_given_must_hold(run: Run, known_store: str, arguments: list
     assert ids(known_store) == left
 
 
+def test_a_store_is_kept_below_a_size(run: Run, known_store: str) -> None:
+    """What ended within the last hour stays, unless an age is given; where that is too much, an exit code says so."""
+    assert run("prune", "--max-size", "1.5MB").stdout == ""
+    forecast = run("prune", "--max-size", "0 B", "--dry-run")
+    done = run("prune", "--max-size", "0 B")
+    assert (forecast.returncode, done.returncode) == (1, 1)
+    assert forecast.stdout.partition(": about ")[0] == done.stdout.partition(": ")[0].replace("removed", "would remove")
+    assert "the store takes about" in forecast.stderr
+    assert "more than the 0 asked for: what is left runs, is spared by the rule, or ended within" in done.stderr
+    assert done.stderr.count("\n") == 1
+    recent = ids(known_store)
+    assert 0 < len(recent) < 6
+    assert run("prune", "--max-size", "0B", "--older-than", "0s").returncode == 1
+    assert set(ids(known_store)) < set(recent)
+
+
+@pytest.mark.parametrize("size", ["2", "2G", "-1MB", "two GB", "1e3MB", "", "1,5GB"])
+@pytest.mark.usefixtures("known_store")
+def test_what_is_no_size_is_refused(run: Run, size: str) -> None:
+    """With right examples, and nothing goes."""
+    done = run("prune", "--max-size", size)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "as in 500MB, 2GB or 1.5GiB" in done.stderr
+
+
 @pytest.mark.usefixtures("known_store")
 def test_prune_without_a_condition_is_a_mistake(run: Run) -> None:
     """Nobody empties a store by leaving something out."""

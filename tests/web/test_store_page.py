@@ -125,6 +125,7 @@ def test_a_clean_up_says_what_would_go_and_then_does_it(site: httpx.Client, old:
         "days": "1.5",
         "name": "",
         "keep_last": "0",
+        "megabytes": "",
     }
     assert [value for name, value in fields if name == "status"] == ["complete", "error"]
     said = text_of(site.post("/store/prune", data={**rule, "confirmed": "1"}).text)
@@ -132,6 +133,15 @@ def test_a_clean_up_says_what_would_go_and_then_does_it(site: httpx.Client, old:
     assert names(old) == ["nightly", "watch"]
     again = text_of(site.post("/store/prune", data={**rule, "confirmed": "1"}).text)
     assert "0 sessions, 0 tasks and 0 events went" in again
+
+
+def test_a_store_that_cannot_become_so_small_is_told_of(site: httpx.Client, old: Filled) -> None:
+    """Before and after, with why."""
+    rule = {"form_key": key_of(site), "megabytes": "0", "days": "0"}
+    for confirmed in ("0", "1"):
+        said = text_of(site.post("/store/prune", data={**rule, "confirmed": confirmed}).text)
+        assert re.search(r"he store takes (about )?[\d,]+ bytes even so, more than the 0 asked for", said), said
+    assert names(old) == ["watch"]
 
 
 def test_a_rule_narrows_what_goes(site: httpx.Client, old: Filled) -> None:
@@ -146,6 +156,8 @@ def test_a_rule_narrows_what_goes(site: httpx.Client, old: Filled) -> None:
     assert would_go(status="error") == 1
     assert would_go(keep_last="1") == 3
     assert would_go(days="30") == 0
+    assert would_go(megabytes="0") == 4
+    assert would_go(megabytes="1.5") == 0
     assert would_go(name=HARMFUL) == 1
     assert would_go(name=HARMFUL, status=["error", "cancelled"]) == 0
     page = site.post("/store/prune", data={"form_key": key, "name": HARMFUL}).text
@@ -162,6 +174,7 @@ REFUSED: tuple[tuple[dict[str, str], str], ...] = (
     ({"keep_last": "2.5"}, "whole number"),
     ({"keep_last": "-1"}, "how many to keep"),
     ({"status": "running"}, "only what has ended"),
+    ({"megabytes": "2GB"}, "the size in MB is a number from 0"),
 )
 
 

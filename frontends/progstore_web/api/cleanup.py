@@ -9,8 +9,8 @@ from litestar import Response, delete, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from progstore import PruneReport, StillRunning
-from progstore_web.api.documents import LARGEST_ID, Answer, PruneRequest, Vacuumed, problems, refuse_others
+from progstore import PruneReport, StillRunning, VacuumReport
+from progstore_web.api.documents import LARGEST_ID, Answer, PruneRequest, problems, refuse_others
 from progstore_web.conditional import JSON, AnyRequest
 from progstore_web.site import Site
 
@@ -76,6 +76,7 @@ def _upkeep(site: Site) -> list[HTTPRouteHandler]:
                 statuses=frozenset(data.statuses),
                 name=data.name,
                 keep_last=data.keep_last,
+                max_size=data.max_size,
                 dry_run=data.dry_run,
             )
         )
@@ -84,13 +85,13 @@ def _upkeep(site: Site) -> list[HTTPRouteHandler]:
         "/vacuum",
         status_code=200,
         summary="Give free pages back to the disk",
-        responses={200: Answer(Vacuumed, "Bytes given back"), **UPKEEP},
+        responses={200: Answer(VacuumReport, "What went back to the disk"), **UPKEEP},
         sync_to_thread=True,
     )
     def vacuum(request: AnyRequest) -> Response[bytes]:
         site.check_writer(request)
         refuse_others(request, ())
-        return _answer(msgspec.json.encode(Vacuumed(site.store.vacuum())))
+        return _report(site.store.vacuum())
 
     return [prune, vacuum]
 
@@ -104,7 +105,7 @@ def _delete(
         raise StillRunning(str(error).replace("force=True", "?force=true")) from error
 
 
-def _report(report: PruneReport) -> Response[bytes]:
+def _report(report: PruneReport | VacuumReport) -> Response[bytes]:
     return _answer(msgspec.json.encode(report.to_dict()))
 
 

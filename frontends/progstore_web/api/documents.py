@@ -75,13 +75,6 @@ class Facets:
     host: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Vacuumed:
-    """What a vacuum gave back to the disk."""
-
-    bytes: int
-
-
 class Answer(ResponseSpec):
     """One answer of the description; Litestar copies deeply what a handler is given, and this never changes."""
 
@@ -103,7 +96,8 @@ class Problem:
 
 
 class PruneRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a clean-up removes: ended sessions that match all that is given. `older_than` is in seconds.
+    """What a clean-up removes: ended sessions that match all that is given. `older_than` is in seconds, `max_size` in
+    bytes: only as many go, the oldest, as must so that the store takes no more.
 
     Nothing goes unless `dry_run` is false.
     """
@@ -112,6 +106,7 @@ class PruneRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     statuses: list[Status] = []
     name: str | None = None
     keep_last: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    max_size: Annotated[int, msgspec.Meta(ge=0)] | None = None
     dry_run: bool = True
 
 

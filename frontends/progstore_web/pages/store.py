@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.handlers import HTTPRouteHandler
 
-from progstore import BadFilter, BadValue, PruneReport, StoreBusy
+from progstore import BadFilter, BadValue, PruneReport, StoreBusy, VacuumReport
 from progstore_web.conditional import AnyRequest, answer
 from progstore_web.pages.forms import Fields, first, form_key, read_form
 from progstore_web.shown.clearing import ENDED, Rule
@@ -19,13 +19,13 @@ from progstore_web.tables import MEDIA_TYPE, csv_of
 
 
 class Done(NamedTuple):
-    """What came of a form: a report of a clean-up, a vacuum that waits for a yes, the bytes that it gave back, or why
-    nothing was done.
+    """What came of a form: a report of a clean-up, a vacuum that waits for a yes, what it gave back, or why nothing
+    was done.
     """
 
     report: PruneReport | None = None
     may_vacuum: bool = False
-    given_back: int | None = None
+    vacuum: VacuumReport | None = None
     fault: str = ""
     status: int = 200
 
@@ -77,6 +77,7 @@ def _prune(site: Site, request: AnyRequest, fields: Fields) -> Response[bytes]:
         days=first(fields, "days"),
         name=next(iter(fields.get("name", ())), ""),  # a name may begin or end with a blank
         keep_last=first(fields, "keep_last"),
+        megabytes=first(fields, "megabytes"),
         statuses=tuple(fields.get("status", ())),
     )
     try:
@@ -90,7 +91,7 @@ def _prune(site: Site, request: AnyRequest, fields: Fields) -> Response[bytes]:
 
 def _vacuum(site: Site, request: AnyRequest, *, confirmed: bool) -> Response[bytes]:
     try:
-        done = Done(given_back=site.store.vacuum()) if confirmed else Done(may_vacuum=True)
+        done = Done(vacuum=site.store.vacuum()) if confirmed else Done(may_vacuum=True)
     except StoreBusy:
         done = Done(fault="another clean-up is at work, and gives space back itself", status=503)
     return _page(site, request, Rule(), done)

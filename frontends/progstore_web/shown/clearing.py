@@ -10,6 +10,7 @@ from typing import NamedTuple
 from progstore import BadFilter, PruneReport, Status, StillRunning, Store
 
 DAY = 86_400.0
+MEGABYTE = 1_000_000
 ENDED = tuple(status for status in Status if status.is_terminal)
 CHOSEN_LIMIT = 500
 """Sessions and tasks that are deleted at once."""
@@ -23,6 +24,7 @@ class Rule:
     days: str = ""
     name: str = ""
     keep_last: str = ""
+    megabytes: str = ""
     statuses: tuple[str, ...] = ()
 
     def apply(self, store: Store, *, dry_run: bool) -> PruneReport:
@@ -32,6 +34,7 @@ class Rule:
             statuses=_statuses(self.statuses),
             name=self.name or None,
             keep_last=_count(self.keep_last) if self.keep_last else None,
+            max_size=int(_number(self.megabytes, "the size in MB") * MEGABYTE) if self.megabytes else None,
             dry_run=dry_run,
         )
 

@@ -13,11 +13,12 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 class Pages(NamedTuple):
-    """The file as SQLite divides it; `size` is the bytes of one page."""
+    """The file as SQLite divides it; `size` is the bytes of one page, `vacuum` how free ones may leave the file."""
 
     number: int
     free: int
     size: int
+    vacuum: int
 
     @classmethod
     def of(cls, raw: sqlite3.Connection) -> Pages:
@@ -25,12 +26,17 @@ class Pages(NamedTuple):
         return cls(*(raw.execute(f"PRAGMA {name}").fetchone()[0] for name in _PRAGMAS))
 
     @property
+    def bytes(self) -> int:
+        """The size of the file when the log has been moved into it."""
+        return self.number * self.size
+
+    @property
     def used(self) -> int:
         """Bytes that hold something."""
         return (self.number - self.free) * self.size
 
 
-_PRAGMAS = ("page_count", "freelist_count", "page_size")
+_PRAGMAS = ("page_count", "freelist_count", "page_size", "auto_vacuum")
 
 
 def network_file_system(path: str, mounts: str = "/proc/self/mountinfo") -> str | None:
