@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from progstore.adapters import aio
     from progstore.adapters.callables import tracked
     from progstore.adapters.futures import as_completed, map  # noqa: A004  # as executors call it
+    from progstore.ages import parse_age
     from progstore.config import configure
     from progstore.errors import (
+        AlreadyEnded,
+        BadArguments,
         BadFilter,
         BadQuery,
         BadValue,
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
         StoreTooNew,
     )
     from progstore.grammar import change_filter, parse_filter, write_filter
+    from progstore.jobs.declaring import Job, job, load_jobs
+    from progstore.jobs.parameters import Parameter
+    from progstore.jobs.starting import JobRun
     from progstore.live.recorder import flush
     from progstore.live.session import Session, session
     from progstore.live.task import Task, current
@@ -53,6 +59,8 @@ if TYPE_CHECKING:
 # Where each public name lives; a module is imported when one of its names is first used, for importing all of them
 # takes longer than many a job.
 _HOMES = {
+    "AlreadyEnded": "errors",
+    "BadArguments": "errors",
     "BadFilter": "errors",
     "BadQuery": "errors",
     "BadValue": "errors",
@@ -61,10 +69,13 @@ _HOMES = {
     "Filter": "values",
     "HistoryView": "values",
     "IngestReport": "values",
+    "Job": "jobs.declaring",
+    "JobRun": "jobs.starting",
     "Life": "values",
     "MissingExtra": "errors",
     "NotFound": "errors",
     "Page": "values",
+    "Parameter": "jobs.parameters",
     "ProgstoreError": "errors",
     "PruneReport": "values",
     "QueryResult": "values",
@@ -88,8 +99,11 @@ _HOMES = {
     "configure": "config",
     "current": "live.task",
     "flush": "live.recorder",
+    "job": "jobs.declaring",
+    "load_jobs": "jobs.declaring",
     "map": "adapters.futures",
     "open_store": "store.store",
+    "parse_age": "ages",
     "parse_filter": "grammar",
     "session": "live.session",
     "track": "live.tracking",
@@ -103,6 +117,8 @@ _MODULES = {
 }
 
 __all__ = [
+    "AlreadyEnded",
+    "BadArguments",
     "BadFilter",
     "BadQuery",
     "BadValue",
@@ -111,10 +127,13 @@ __all__ = [
     "Filter",
     "HistoryView",
     "IngestReport",
+    "Job",
+    "JobRun",
     "Life",
     "MissingExtra",
     "NotFound",
     "Page",
+    "Parameter",
     "ProgstoreError",
     "PruneReport",
     "QueryResult",
@@ -140,8 +159,11 @@ __all__ = [
     "configure",
     "current",
     "flush",
+    "job",
+    "load_jobs",
     "map",
     "open_store",
+    "parse_age",
     "parse_filter",
     "patch",
     "session",

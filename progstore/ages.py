@@ -19,7 +19,7 @@ _AGE = re.compile(r"(\d+(?:\.\d+)?)\s?([smhdw])", re.ASCII)
 _EPOCH = re.compile(r"@(-?\d+(?:\.\d+)?)", re.ASCII)
 
 
-def age(text: str) -> float:
+def parse_age(text: str) -> float:
     """The seconds that `26h` and the like stand for. Raises BadFilter with right examples."""
     match = _AGE.fullmatch(text.strip().lower())
     seconds = float(match[1]) * _UNITS[match[2]] if match else math.inf
@@ -35,7 +35,7 @@ def moment(text: str) -> float:
     """
     plain = text.strip()
     if _AGE.fullmatch(plain.lower()):
-        return time.time() - age(plain)
+        return time.time() - parse_age(plain)
     try:
         match = _EPOCH.fullmatch(plain)
         at = float(match[1]) if match else datetime.fromisoformat(plain).timestamp()
@@ -50,8 +50,8 @@ def moment(text: str) -> float:
 
 
 def write_age(seconds: float) -> str:
-    """What `age` reads as exactly these seconds, in the largest unit of which they are a whole number. Raises BadFilter
-    for what is below zero or too long.
+    """What `parse_age` reads as exactly these seconds, in the largest unit of which they are a whole number. Raises
+    BadFilter for what is below zero or too long.
     """
     if not 0 <= seconds <= LONGEST_AGE:
         raise BadFilter(f"a duration is from 0 s to {LONGEST_AGE:g} s, got {seconds!r}")

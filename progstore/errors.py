@@ -4,6 +4,12 @@ A fault of the store (locked, full, gone, corrupt) is never raised into a job: t
 fault is raised, as one of these, to whoever asked the store a question.
 """
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 class ProgstoreError(Exception):
     """Base of every error that progstore raises on purpose."""
@@ -52,6 +58,23 @@ class StillRunning(ProgstoreError):
 
     sessions: tuple[int, ...] = ()
     tasks: tuple[int, ...] = ()
+
+
+class AlreadyEnded(ProgstoreError):
+    """What has ended cannot be asked to stop."""
+
+
+class BadArguments(BadValue):
+    """A job cannot be started with these arguments; `faults` says for each parameter what is wrong with its value."""
+
+    faults: Mapping[str, str] = {}
+
+    @classmethod
+    def of(cls, faults: Mapping[str, str]) -> BadArguments:
+        """The error of these faults."""
+        error = cls("; ".join(f"{name}: {fault}" for name, fault in faults.items()))
+        error.faults = dict(faults)
+        return error
 
 
 class MissingExtra(ProgstoreError, ImportError):

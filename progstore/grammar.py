@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from progstore.ages import age, moment, write_age, write_moment
+from progstore.ages import moment, parse_age, write_age, write_moment
 from progstore.errors import BadFilter
 from progstore.values import Filter, Life, Status
 
@@ -148,7 +148,7 @@ class _Read:
                 raise BadFilter(f"{key} stands here twice; one value can be asked for")
             self.meta[name] = value
         elif key == "took":
-            seconds = age(value)
+            seconds = parse_age(value)
             if sign.endswith("="):  # the filter's own bounds are not part of what matches
                 seconds = math.nextafter(seconds, -math.inf if sign == ">=" else math.inf)
             self._set("longer_than" if sign.startswith(">") else "shorter_than", seconds, f"took{sign[0]}")

@@ -95,11 +95,14 @@ def verdict(
     is_this_boot = bool(place.boot_id) and place.boot_id == reader.boot_id
     if is_this_boot and place.pid_namespace == reader.pid_namespace and owner.start_ticks is not None:
         return _verdict_by_pid(owner)
+    if owner.received_at is not None:
+        # Who sends his rows over the network holds no lock beside this store, and clones of a machine share its id.
+        if owner.lost_at is not None:
+            return _lost(f"{place.host} says that its process {owner.pid} is gone", owner.lost_at)
+        return _verdict_by_beats(owner, silent_for(owner.process_id, owner.beats), now)
     is_this_machine = bool(place.machine_id) and place.machine_id == reader.machine_id
     if is_this_machine and not is_this_boot and place.boot_id and reader.boot_id:
         return _lost("the machine was restarted", owner.heartbeat_at)
-    if owner.lost_at is not None and owner.received_at is not None:
-        return _lost(f"{place.host} says that its process {owner.pid} is gone", owner.lost_at)
     held = holds_lock(owner.process_id)
     if held is Held.YES:
         return Verdict(life=Life.ALIVE, reason=f"process {owner.pid} holds its lock")

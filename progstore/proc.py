@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+
 
 def stat(pid: int | str) -> tuple[str, int] | None:
     """State letter and start time (clock ticks since boot) of process `pid`; None where /proc does not show it."""
@@ -43,3 +47,10 @@ def is_alive(pid: int, ticks: int | None) -> bool:
         return exists(pid) is not False
     state, started = found
     return state not in "ZXx" and ticks in (None, started)
+
+
+def runs(thread: threading.Thread) -> bool:
+    """Whether the system's thread is still there; it outlives the interpreter's by a moment."""
+    if thread.is_alive():
+        return True
+    return sys.platform == "linux" and os.path.exists(f"/proc/self/task/{thread.native_id}")

@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+CLOCK_TOLERANCE = 2.0
+"""Seconds by which two clocks may seem to differ: as long as what is sent may be on its way, or a slip of NTP."""
 
 
 class Status(StrEnum):
@@ -112,6 +116,12 @@ class TaskView:
     meta: Mapping[str, Any] = field(default_factory=dict)
     curve: tuple[tuple[float, float], ...] = ()
 
+    @property
+    def stoppable(self) -> bool:
+        """Whether it runs, and has said that it ends when its session is asked to stop."""
+        is_lost = self.verdict is not None and self.verdict.life is Life.LOST
+        return self.status is Status.RUNNING and not is_lost and self.meta.get("stoppable") is True
+
     def to_dict(self) -> dict[str, Json]:
         """The task as plain JSON."""
         return _plain(self)
@@ -129,7 +139,8 @@ class SessionView:
     `status` is derived: from the newest attempt of each task, the session's own end and the verdicts. `counts` has the
     number of tasks by status. `tasks` is filled where one session is asked for, and empty in lists. `received_at` is
     when it last came from another machine over the network, by the clock here, and `clock_offset` by how many seconds
-    that machine's clock is ahead; both None for what is written here directly.
+    that machine's clock is ahead; both None for what is written here directly. `stop_requested_at` is when somebody
+    asked it to stop.
     """
 
     id: int
@@ -152,6 +163,13 @@ class SessionView:
     clock_offset: float | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
     tasks: tuple[TaskView, ...] = ()
+    stop_requested_at: float | None = None
+
+    @property
+    def wrong_clock(self) -> float | None:
+        """`clock_offset` where it is so large that the host's clock must be wrong, or this one; else None."""
+        offset = self.clock_offset
+        return offset if offset is not None and abs(offset) >= CLOCK_TOLERANCE else None
 
     def to_dict(self) -> dict[str, Json]:
         """The session, with its tasks where they were read, as plain JSON."""
@@ -321,3 +339,11 @@ def _plain_value(value: Any) -> Json:
     if isinstance(value, (list, tuple)):
         return [_plain_value(each) for each in value]
     return value  # type: ignore[no-any-return]  # what is left came from JSON or is a number
+
+
+class ViewInfo(NamedTuple):
+    """A documented view of a store: what it holds, and each column's name with what it means."""
+
+    name: str
+    purpose: str
+    columns: tuple[tuple[str, str], ...]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import pytest
@@ -18,6 +19,10 @@ from hypothesis import settings
 
 from progstore import config
 
+if TYPE_CHECKING:
+    from progstore import Job
+
+Declare = Callable[..., "Mapping[str, Job]"]
 Program = Callable[..., "subprocess.Popen[str]"]
 Answer = TypeVar("Answer")
 
@@ -40,6 +45,46 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def soak(request: pytest.FixtureRequest) -> bool:
     """Whether the long forms were asked for."""
     return bool(request.config.getoption("--soak"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """The URL of a PostgreSQL server that all workers of this run share."""
+    from tests import postgres
+
+    base = tmp_path_factory.getbasetemp()
+    with postgres.shared((base if worker_id == "master" else base.parent) / "postgres") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server: str, worker_id: str) -> Iterator[str]:
+    """The URL of a database of this worker's own."""
+    from tests import postgres
+
+    with postgres.database(postgres_server, f"progstore_{worker_id}_{os.getpid()}") as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_store(postgres_database: str) -> str:
+    """The URL of a store without any rows in this worker's database; there may be no tables yet."""
+    import psycopg
+
+    from tests import postgres
+
+    with psycopg.connect(postgres_database) as connection:
+        postgres.empty(connection)
+    return postgres_database
+
+
+@pytest.fixture
+def empty_database(postgres_server: str, worker_id: str) -> Iterator[str]:
+    """The URL of a database in which there is nothing at all."""
+    from tests import postgres
+
+    with postgres.database(postgres_server, f"progstore_empty_{worker_id}_{os.getpid()}") as url:
+        yield url
 
 
 @pytest.fixture
@@ -112,6 +157,23 @@ def run_program(program: Program) -> Callable[..., str]:
         return output
 
     return run
+
+
+@pytest.fixture
+def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Declare:
+    """Writes a module that declares jobs into a folder where Python looks for modules, and loads it."""
+    from progstore.jobs import declaring  # not every test's
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(declaring, "_declared", {})
+
+    def declare(source: str, *, module: str = "photo_jobs") -> Mapping[str, Job]:
+        (tmp_path / f"{module}.py").write_text(f"import progstore\n\n{textwrap.dedent(source)}", encoding="utf-8")
+        importlib.invalidate_caches()
+        sys.modules.pop(module, None)  # an earlier test's
+        return declaring.load_jobs(module)
+
+    return declare
 
 
 @pytest.fixture

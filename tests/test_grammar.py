@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from progstore import BadFilter, Filter, Status, change_filter, parse_filter, write_filter
-from progstore.ages import age, moment
+from progstore.ages import moment, parse_age
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from progstore.ages import age, moment
 )
 def test_an_age_is_a_number_and_a_unit(typed: str, seconds: float) -> None:
     """Seconds, minutes, hours, days and weeks, in either case, with or without a space."""
-    assert age(typed) == seconds
+    assert parse_age(typed) == seconds
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_an_age_is_a_number_and_a_unit(typed: str, seconds: float) -> None:
 def test_a_bad_age_is_refused_with_right_ones(typed: str) -> None:
     """The message repeats what was typed, and shows what would have been understood."""
     with pytest.raises(BadFilter, match="90s, 15m, 26h, 30d or 2w") as caught:
-        age(typed)
+        parse_age(typed)
     assert repr(typed) in str(caught.value)
 
 

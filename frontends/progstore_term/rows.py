@@ -173,7 +173,7 @@ def _session_row(session: SessionView, *, folds: bool, folded: bool) -> Row:
         host=one_line(session.host),
         message=one_line(session.message),
         remark=reason(session),
-        detail=_detail(f"session {session.id}", session, one_line(session.program)),
+        detail=_detail(f"session {session.id}", session, _program(session)),
     )
 
 
@@ -209,6 +209,13 @@ def _task_row(
         remark=remark,
         detail=_detail(f"task {task.session_id}/{task.id}", task, said),
     )
+
+
+def _program(session: SessionView) -> str:
+    offset = session.wrong_clock
+    if offset is None:
+        return one_line(session.program)
+    return f"its clock is {duration(abs(offset))} {'ahead' if offset > 0 else 'behind'}  {one_line(session.program)}"
 
 
 def _detail(what: str, view: SessionView | TaskView, said: str) -> str:

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 COOKIE_SECONDS = 30 * 24 * 3600
@@ -20,27 +20,40 @@ ADDRESSES_LIMIT = 1000
 """Addresses whose wrong tokens are remembered."""
 
 
-class Role(IntEnum):
-    """What a request may do; each may do what those before it may."""
+class Role(Enum):
+    """What a request may do."""
 
-    NOBODY = 0
-    VIEWER = 1
-    ADMIN = 2
+    NOBODY = "nobody"
+    PUSHER = "pusher"
+    VIEWER = "viewer"
+    ADMIN = "admin"
+
+    @property
+    def may_read(self) -> bool:
+        """Whether it may see what is in the store."""
+        return self in (Role.VIEWER, Role.ADMIN)
+
+    @property
+    def may_push(self) -> bool:
+        """Whether it may send the progress of jobs elsewhere."""
+        return self in (Role.PUSHER, Role.ADMIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """Whom a server lets in.
 
-    Who knows one of `tokens` may read and delete, who knows one of `view_tokens` may read; without any of either,
-    everybody who can reach the server may do both. `hosts` are the names that the Host header of a request may carry,
-    in small letters and without port, so that no other site's name can be made to point here; None leaves that check
-    to the server around. `any_address` lets in every plain IP address as Host. `origins` are the sites, such as
-    "https://shop.example", whose pages may read what is shared; "*" is every site.
+    Who knows one of `tokens` may read, delete and push, who knows one of `view_tokens` may read, and who knows one of
+    `push_tokens` may push; without any of them, everybody who can reach the server may do all of it. `hosts` are the
+    names that the Host header of a request may carry, in small letters and without port, so that no other site's name
+    can be made to point here; None leaves that check to the server around. `any_address` lets in every plain IP address
+    as Host. `origins` are the sites, such as "https://shop.example", whose pages may read what is shared; "*" is every
+    site.
     """
 
     tokens: tuple[str, ...] = ()
     view_tokens: tuple[str, ...] = ()
+    push_tokens: tuple[str, ...] = ()
     hosts: frozenset[str] | None = LOOPBACK_NAMES
     any_address: bool = False
     origins: frozenset[str] = frozenset()
@@ -48,17 +61,17 @@ class Access:
     @property
     def needs_token(self) -> bool:
         """Whether a token is asked for."""
-        return bool(self.tokens or self.view_tokens)
+        return bool(self.tokens or self.view_tokens or self.push_tokens)
 
     def role_of(self, token: str) -> Role:
         """What that token lets one do; takes the same time whichever it is."""
         given = token.encode("utf-8", "surrogatepass")
         # Every one is compared, where `any` would stop at the first that fits.
-        admin, viewer = (
+        admin, viewer, pusher = (
             sum(hmac.compare_digest(given, known.encode()) for known in tokens)
-            for tokens in (self.tokens, self.view_tokens)
+            for tokens in (self.tokens, self.view_tokens, self.push_tokens)
         )
-        return Role.ADMIN if admin else Role.VIEWER if viewer else Role.NOBODY
+        return Role.ADMIN if admin else Role.VIEWER if viewer else Role.PUSHER if pusher else Role.NOBODY
 
     def role(self, headers: Mapping[bytes, bytes]) -> Role:
         """What a request with these headers may do, by its bearer token or by the cookie of a sign-in."""
@@ -92,7 +105,7 @@ class Access:
 
         Without a token everybody can read everything anyway, and the signature is only a form.
         """
-        return derived(next(iter(self.tokens or self.view_tokens), "open"), f"share {text}")[:32]
+        return derived(next(iter(self.tokens or self.view_tokens or self.push_tokens), "open"), f"share {text}")[:32]
 
 
 def parse_tokens(text: str) -> tuple[str, ...]:

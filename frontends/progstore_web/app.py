@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from litestar import Litestar, Response, Router, get
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
-from progstore import ProgstoreError, Store
+from progstore import Job, ProgstoreError, Store
 from progstore_web.access import Access
-from progstore_web.api import cleanup, export, metrics, openapi, sessions, streaming, tasks
+from progstore_web.api import cleanup, export, ingest, metrics, openapi, sessions, streaming, tasks
+from progstore_web.api import jobs as jobs_api
 from progstore_web.assets import Assets
 from progstore_web.conditional import JSON, AnyRequest
 from progstore_web.gate import Gate
-from progstore_web.pages import compare, delete, embed, history, names, now, sql, store, task, timeline
+from progstore_web.jobs import AT_ONCE, Jobs
+from progstore_web.pages import compare, delete, embed, history, names, now, sql, stop, store, task, timeline
+from progstore_web.pages import jobs as jobs_page
 from progstore_web.pages.login import SignIn
 from progstore_web.polls import Polls
-from progstore_web.problems import BODY_LIMIT, problem_body, reason_of, status_of
+from progstore_web.problems import BODY_LIMIT, faults_of, problem_body, reason_of, status_of
 from progstore_web.reader import Reader
 from progstore_web.rendering import Templates
 from progstore_web.site import Site, is_for_programs
 from progstore_web.streams import Streams
+from progstore_web.wire.routes import WireProtocol
 
-PAGES = (compare, delete, history, names, now, sql, store, task, timeline)
+PAGES = (compare, delete, history, jobs_page, names, now, sql, stop, store, task, timeline)
 """Each has `routes(site)`; what they answer needs a sign-in where there are tokens."""
-API = (cleanup, export, sessions, streaming, tasks)
+API = (cleanup, export, jobs_api, sessions, streaming, tasks)
 """The same, below /api/v1."""
 
 NeedToken = Callable[[AnyRequest], Awaitable[None]]
@@ -35,11 +39,19 @@ NeedToken = Callable[[AnyRequest], Awaitable[None]]
 _log = logging.getLogger("progstore")
 
 
-def create_app(store: Store, *, root_path: str = "", auth: Access | None = None) -> Gate:
+def create_app(
+    store: Store,
+    *,
+    root_path: str = "",
+    auth: Access | None = None,
+    jobs: Mapping[str, Job] | None = None,
+    jobs_at_once: int = AT_ONCE,
+) -> Gate:
     """The pages over `store` as an ASGI application, which leaves logging and everything else around it alone.
 
     `root_path` is where a proxy shows them, such as "/jobs"; mounted in another application they find it themselves.
-    `auth` says who is let in; by default who calls this machine by a name of its own, without a token. The store stays
+    `auth` says who is let in; by default who calls this machine by a name of its own, without a token. `jobs`, as
+    `progstore.load_jobs` gives them, may be started by who may write, `jobs_at_once` of them at once. The store stays
     the caller's: close it when the server has ended. Raises ValueError for a root path that does not begin with "/".
     """
     if root_path and (not root_path.startswith("/") or root_path.startswith("//")):
@@ -51,7 +63,8 @@ def create_app(store: Store, *, root_path: str = "", auth: Access | None = None)
         store=store,
         reader=reader,
         streams=Streams(reader),
-        templates=Templates(assets, share_key=partial(embed.share_key, access)),
+        templates=Templates(assets, share_key=partial(embed.share_key, access), has_jobs=bool(jobs)),
+        jobs=Jobs(store, jobs or {}, jobs_at_once),
         access=access,
         assets_version=assets.version,
     )
@@ -66,12 +79,21 @@ def create_app(store: Store, *, root_path: str = "", auth: Access | None = None)
     async def need_token(request: AnyRequest) -> None:
         site.check_reader(request)
 
+    wire = WireProtocol(site)
+
     def end() -> None:
         site.streams.close()
+        wire.close()
         reader.close()
 
     inside = Litestar(
-        route_handlers=[*_guarded_pages(site), embed.router(site), *_api(site, need_token), assets.route()],
+        route_handlers=[
+            *_guarded_pages(site),
+            embed.router(site),
+            *_api(site, need_token),
+            *wire.routes(),
+            assets.route(),
+        ],
         exception_handlers={Exception: failed},
         on_shutdown=[end],
         logging_config=None,  # a handler on the root logger would be the host's business
@@ -109,13 +131,15 @@ def _api(site: Site, need_token: NeedToken) -> list[Router | HTTPRouteHandler]:
 
     handlers = [handler for part in API for handler in part.routes(site)]
     guarded = Router("/api/v1", before_request=need_token, route_handlers=handlers)
-    return [guarded, health, *metrics.routes(site)]
+    # What pushes need not be who reads.
+    pushing = Router("/api/v1", route_handlers=ingest.routes(site))
+    return [guarded, pushing, health, *metrics.routes(site)]
 
 
 def _problem(error: Exception) -> Response[bytes]:
     """The problem document that says to a program what went wrong."""
     status = status_of(error)
-    body, media_type = problem_body(status, reason_of(error))
+    body, media_type = problem_body(status, reason_of(error), faults_of(error))
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}
     given = (error.headers or {}) if isinstance(error, HTTPException) else {}
     if "retry-after" in given:

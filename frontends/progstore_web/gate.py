@@ -18,6 +18,8 @@ Unchanged = Callable[[str, Mapping[bytes, bytes]], list[tuple[bytes, bytes]] | N
 
 ROOT = "progstore_root_path"
 """The scope's key for the path under which the pages stand, without a slash at its end."""
+SENT = "progstore_path"
+"""The scope's key for the path below it as it was sent; on the way to a handler slashes are left out."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -71,7 +73,7 @@ class Gate:
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1008, "reason": "there are no web sockets here"})
+            await self._open_socket(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -94,6 +96,15 @@ class Gate:
         else:
             await self.app(inside, receive, protected)
 
+    async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1")
+        # Another site's page can open one, with the cookies of whoever looks at it, and read all that is sent.
+        if self.access.expects(host) and _is_own_origin(headers, host):
+            await self.app(self._inside(scope), receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008, "reason": "another site asked for this"})
+
     def _known(self, scope: Scope, headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]] | None:
         if b"if-none-match" not in headers or scope["method"] != "GET" or scope["query_string"]:
             return None
@@ -108,8 +119,10 @@ class Gate:
             if start and (path == start or path.startswith(start + "/")):
                 path = path[len(start) :] or "/"
                 break
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        return {**scope, "path": path, "root_path": "", "method": method, ROOT: root}
+        inside = {**scope, "path": path, "root_path": "", ROOT: root, SENT: path}
+        if scope.get("method") == "HEAD":
+            inside["method"] = "GET"
+        return inside
 
 
 def _shared_headers(access: Access, headers: dict[bytes, bytes]) -> tuple[tuple[bytes, bytes], ...]:

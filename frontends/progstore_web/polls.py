@@ -28,7 +28,7 @@ class Polls:
         if given is None or name is None:
             return None
         snapshot = self._reader.at_hand(name)
-        if snapshot is None or not is_among(given, snapshot.revision) or not self._access.role(headers):
+        if snapshot is None or not is_among(given, snapshot.revision) or not self._access.role(headers).may_read:
             return None
         return [(key.encode(), value.encode()) for key, value in headers_of(snapshot.revision).items()]
 

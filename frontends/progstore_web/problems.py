@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 
-from progstore import BadFilter, BadQuery, BadValue, NotFound, ProgstoreError, StillRunning, StoreError
+from progstore import (
+    AlreadyEnded,
+    BadArguments,
+    BadFilter,
+    BadQuery,
+    BadValue,
+    NotFound,
+    ProgstoreError,
+    StillRunning,
+    StoreError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 BODY_LIMIT = 64_000
 """Bytes that a request may carry; forms and short documents are all that is sent here."""
+
+
+class TooLarge(HTTPException):
+    """A request is larger than what is taken where it goes; the detail says how much that is."""
+
+    status_code = 413
 
 
 def status_of(error: Exception) -> int:
@@ -22,7 +39,7 @@ def status_of(error: Exception) -> int:
         return 404
     if isinstance(error, BadFilter | BadQuery | BadValue) or _fault_of_body(error):
         return 400
-    if isinstance(error, StillRunning):
+    if isinstance(error, StillRunning | AlreadyEnded):
         return 409
     return 503 if isinstance(error, StoreError) else 500
 
@@ -40,7 +57,7 @@ def reason_of(error: Exception) -> str:
         return "; ".join(said)
     if isinstance(error.__cause__, SerializationException):
         return f"the body is not the JSON that is expected here: {error.__cause__}"
-    if isinstance(error, HTTPException) and error.status_code == 413:
+    if isinstance(error, HTTPException) and error.status_code == 413 and not isinstance(error, TooLarge):
         return f"a request may carry {BODY_LIMIT:,} bytes at most"
     if isinstance(error, HTTPException) and error.status_code == 404:
         return "there is nothing at this address"
@@ -49,15 +66,27 @@ def reason_of(error: Exception) -> str:
     return "the server made a mistake; what it was is in its log"
 
 
-def problem_body(status: int, reason: str) -> tuple[bytes, str]:
-    """The problem document and its media type."""
-    problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": reason}
+def problem_body(status: int, reason: str, faults: Mapping[str, str] | None = None) -> tuple[bytes, str]:
+    """The problem document and its media type; `faults` are those of a job's arguments."""
+    problem: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": reason,
+    }
+    if faults:
+        problem["faults"] = faults
     return msgspec.json.encode(problem), MEDIA_TYPE
 
 
 def problem_of(error: Exception) -> bytes:
     """The problem document of an error."""
-    return problem_body(status_of(error), reason_of(error))[0]
+    return problem_body(status_of(error), reason_of(error), faults_of(error))[0]
+
+
+def faults_of(error: Exception) -> Mapping[str, str] | None:
+    """What is wrong with each of a job's arguments."""
+    return error.faults if isinstance(error, BadArguments) else None
 
 
 def _fault_of_body(error: Exception) -> str:

@@ -90,18 +90,21 @@ class Watcher:
 
 
 class _Followed(Generic[Value]):
-    """A page that is followed: how to read it, its newest snapshot, and when it was read and asked for (monotonic)."""
+    """A page that is followed: how to read it, its newest snapshot, the store's version then, and when it was read and
+    asked for (monotonic).
+    """
 
-    __slots__ = ("asked", "read", "read_at", "snapshot")
+    __slots__ = ("asked", "read", "read_at", "snapshot", "version")
 
-    def __init__(self, read: Callable[[], Value]) -> None:
+    def __init__(self, read: Callable[[], Value], version: int | None) -> None:
         self.read = read
+        self.version = version
         self.asked = self.read_at = time.monotonic()
         self.snapshot = Snapshot(read())
 
-    def read_again(self) -> bool:
-        """Whether it has changed."""
-        self.read_at = time.monotonic()
+    def read_again(self, version: int | None) -> bool:
+        """Whether it has changed, now that the store has that version."""
+        self.read_at, self.version = time.monotonic(), version
         fresh = Snapshot(self.read())
         if fresh.revision == self.snapshot.revision:
             return False
@@ -115,25 +118,27 @@ class _Followed(Generic[Value]):
 
 
 class Reader:
-    """Follows one store. Its thread runs only while somebody looks, so nothing has to be started or stopped."""
+    """Follows one store since it `began` (seconds UTC). Its thread runs only while somebody looks, so nothing has to be
+    started or stopped.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._boards = BoardReader(store, began=time.time())
+        self.began = time.time()
+        self._boards = BoardReader(store, began=self.began)
         self._followed: dict[Hashable, _Followed[Any]] = {}
         self._watchers: dict[Hashable, set[Watcher]] = {}
-        self._version: int | None = None
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
         self._one_at_a_time = threading.Lock()
 
     async def board(self) -> Snapshot[Board]:
         """The first page's content, at most a quarter of a second old."""
-        return await self._ask(BOARD, lambda: self._boards.read(time.time()))
+        return await self.ask(BOARD, lambda: self._boards.read(time.time()))
 
     async def run(self, session_id: int) -> Snapshot[Run]:
         """A session's content, at most a quarter of a second old. Raises NotFound, StoreError."""
-        return await self._ask(session_id, partial(read_run, self.store, session_id))
+        return await self.ask(session_id, partial(read_run, self.store, session_id))
 
     def at_hand(self, name: Hashable) -> Snapshot[Any] | None:
         """The newest content of the page of that name, where it is followed already."""
@@ -156,6 +161,11 @@ class Reader:
             if not watchers and self._watchers.get(name) is watchers:
                 del self._watchers[name]
 
+    def catch_up(self) -> None:
+        """Read again now what has changed, so that who changed it sees that at once."""
+        with self._one_at_a_time:
+            self._look()
+
     def close(self) -> None:
         """End the thread; the store stays open, for it is the caller's."""
         self._ended.set()
@@ -167,20 +177,32 @@ class Reader:
             self._thread = None
             self._ended.clear()
 
-    async def _ask(self, name: Hashable, read: Callable[[], Value]) -> Snapshot[Value]:
+    async def ask(self, name: Hashable, read: Callable[[], Value]) -> Snapshot[Value]:
+        """What `read` gives, at most a quarter of a second old; read once for all who ask under that name."""
         followed: _Followed[Value] | None = self._followed.get(name)
         if followed is None:
             followed = await sync_to_thread(self._follow, name, read)
         followed.asked = time.monotonic()
         return followed.snapshot
 
+    async def ask_anew(self, name: Hashable, read: Callable[[], Value]) -> Snapshot[Value]:
+        """The same with all that was written until now, for who has just written."""
+        return await sync_to_thread(self._look_at, name, read)
+
+    def _look_at(self, name: Hashable, read: Callable[[], Value]) -> Snapshot[Value]:
+        followed = self._follow(name, read)
+        followed.asked = time.monotonic()
+        with self._one_at_a_time:
+            version = self._version()
+            if version != followed.version and followed.read_again(version):
+                _wake(self._watchers.get(name, ()))
+            return followed.snapshot
+
     def _follow(self, name: Hashable, read: Callable[[], Value]) -> _Followed[Value]:
         with self._one_at_a_time:
-            if self._thread is None:
-                self._has_moved()
             followed: _Followed[Value] | None = self._followed.get(name)
             if followed is None:
-                followed = self._followed[name] = _Followed(read)
+                followed = self._followed[name] = _Followed(read, self._version())
             if len(self._followed) > FOLLOW_LIMIT:
                 self._drop(min(self._followed, key=lambda each: self._followed[each].asked))
             if self._thread is None:
@@ -201,12 +223,12 @@ class Reader:
                 self._look()
 
     def _look(self) -> None:
-        moved = self._has_moved()
+        version = self._version()
         for name, followed in list(self._followed.items()):
-            if not moved and not followed.is_due:
+            if version in (None, followed.version) and not followed.is_due:
                 continue
             try:
-                if followed.read_again():
+                if followed.read_again(version):
                     _wake(self._watchers.get(name, ()))
             except ProgstoreError:
                 # Whoever asks next reads for himself, and is told what is wrong.
@@ -219,15 +241,14 @@ class Reader:
         del self._followed[name]
         _wake(self._watchers.get(name, ()))
 
-    def _has_moved(self) -> bool:
-        """Whether the store was written to since the last look; asked before rows are read, so nothing is missed."""
+    def _version(self) -> int | None:
+        """What tells whether the store was written to; asked before rows are read, so that nothing is missed. None
+        where it cannot be told.
+        """
         try:
-            version = self.store.data_version()
+            return self.store.data_version()
         except StoreError:
-            return False
-        moved = version != self._version
-        self._version = version
-        return moved
+            return None
 
 
 def _wake(watchers: Iterable[Watcher]) -> None:

@@ -17,6 +17,7 @@ from progstore_web import charts, wording
 from progstore_web.assets import Assets
 from progstore_web.bars import session_bar, task_bar
 from progstore_web.links import name_address, names_link
+from progstore_web.shown.job_run import is_stopping
 from progstore_web.shown.trees import Fold, folded, rows_of
 
 SIBLINGS = 40
@@ -26,7 +27,7 @@ SIBLINGS = 40
 class Templates:
     """Renders the templates of this package. Safe to use from several threads."""
 
-    def __init__(self, assets: Assets, *, share_key: Callable[[SessionView], str]) -> None:
+    def __init__(self, assets: Assets, *, share_key: Callable[[SessionView], str], has_jobs: bool) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,
@@ -37,6 +38,7 @@ class Templates:
         )
         self._environment.filters.update(
             amount=wording.amount,
+            clock=wording.clock,
             counted=wording.counted,
             duration=wording.duration,
             iso=wording.iso,
@@ -52,6 +54,8 @@ class Templates:
         self._environment.globals.update(
             asset=assets.path,
             charts=charts,
+            has_jobs=has_jobs,
+            is_stopping=is_stopping,
             assets_version=assets.version,
             name_address=name_address,
             names_link=names_link,

@@ -14,6 +14,7 @@ from progstore import Store
 from progstore_web.access import Access, Role, bearer_of, cookies_of
 from progstore_web.conditional import HTML, AnyRequest, changed, is_known, tag_of, unchanged
 from progstore_web.gate import ROOT
+from progstore_web.jobs import Jobs
 from progstore_web.reader import Reader, Snapshot
 from progstore_web.rendering import Templates
 from progstore_web.streams import Streams
@@ -40,6 +41,7 @@ class Site:
     streams: Streams
     templates: Templates
     access: Access
+    jobs: Jobs
     assets_version: str
 
     def role(self, request: AnyRequest) -> Role:
@@ -70,7 +72,7 @@ class Site:
         """The same of what the reader follows: rendered once for all who look."""
         root = root_of(request)
         role = self.role(request)
-        tag = f"{snapshot.revision}-{self.assets_version}-{role}"
+        tag = f"{snapshot.revision}-{self.assets_version}-{role.value}"
         if is_known(request, tag):
             return unchanged(tag)
         body = await snapshot.form(
@@ -80,9 +82,28 @@ class Site:
         return changed(body, tag, HTML)
 
     def check_reader(self, request: AnyRequest) -> None:
-        """Raises NotAuthorizedException where a token is needed and none that we know is given."""
-        if self.role(request) is Role.NOBODY:
+        """Raises NotAuthorizedException where a token is needed and none that we know is given, and
+        PermissionDeniedException where it is one that does not read.
+        """
+        role = self.role(request)
+        if role is Role.NOBODY:
             raise NotAuthorizedException("a token is needed: send the header `Authorization: Bearer …`")
+        if not role.may_read:
+            raise PermissionDeniedException("a push token only sends progress; this needs a view token or the admin's")
+
+    def check_pusher(self, request: AnyRequest) -> None:
+        """Let in who may send progress, by a bearer token only: no browser does that by itself.
+
+        Raises NotAuthorizedException, PermissionDeniedException.
+        """
+        if not self.access.needs_token:
+            return
+        bearer = bearer_of(dict(request.scope["headers"]))
+        role = self.access.role_of(bearer) if bearer else Role.NOBODY
+        if role is Role.NOBODY:
+            raise NotAuthorizedException("a push token is needed: send the header `Authorization: Bearer …`")
+        if not role.may_push:
+            raise PermissionDeniedException("a view token only reads; this needs a push token or the admin's")
 
     def check_writer(self, request: AnyRequest, key: str = "") -> None:
         """Let only the admin change anything, and a browser only by a form of ours that carries its `key`.
@@ -125,7 +146,9 @@ def root_of(request: AnyRequest) -> str:
 
 def is_for_programs(path: str) -> bool:
     """Whether what is at that path is read by programs, which are told of a fault in their own way."""
-    return path.startswith(("/api/", "/metrics")) or path.endswith((".json", ".csv", ".svg"))
+    return path.startswith(("/api/", "/metrics", "/progress", "/tasks", "/ws")) or path.endswith(
+        (".json", ".csv", ".svg")
+    )
 
 
 def see(path: str, *cookies: Cookie) -> Response[bytes]:

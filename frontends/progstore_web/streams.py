@@ -157,6 +157,10 @@ class Stream:
             (b"x-accel-buffering", b"no"),  # a proxy that collects what it is sent would hold back each change
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self.follow(receive, send)
+
+    async def follow(self, receive: Receive, send: Send) -> None:
+        """Send its states, where the response has begun."""
         try:
             await self._streams.follow(self, receive, send)
         except TimeoutError:

@@ -110,6 +110,12 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
+def clock(session: SessionView) -> str:
+    """How wrong the clock of its host is, as "5 min 2 s ahead"; empty where it is right."""
+    offset = session.wrong_clock
+    return "" if offset is None else f"{duration(abs(offset))} {'ahead' if offset > 0 else 'behind'}"
+
+
 def utc(at: float) -> str:
     """A time for who has no JavaScript: "2026-11-21 09:19:52 UTC"."""
     return f"{_datetime(at):%Y-%m-%d %H:%M:%S} UTC"

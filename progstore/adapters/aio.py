@@ -16,7 +16,7 @@ from progstore.adapters.options import Options
 from progstore.adapters.pooled import Pooled, shortest
 from progstore.live import context, tracking
 from progstore.live.exits import remember_left
-from progstore.live.state import LEFT_EARLY
+from progstore.live.reasons import LEFT_EARLY
 from progstore.live.task import Task
 
 Item = TypeVar("Item")

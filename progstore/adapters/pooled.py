@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar, Unpack
 
 from progstore.adapters.calling import caller, name_after
 from progstore.adapters.options import Options
-from progstore.live.state import failure_text
+from progstore.live.reasons import failure_text
 from progstore.live.task import Task
 from progstore.live.tracking import track
 

@@ -14,7 +14,7 @@ from progstore.adapters.calling import caller, name_after
 from progstore.adapters.chunks import carried
 from progstore.adapters.options import Options
 from progstore.adapters.pooled import shortest
-from progstore.live.state import failure_text
+from progstore.live.reasons import failure_text
 from progstore.live.task import Task
 from progstore.live.tracking import track
 

@@ -28,7 +28,7 @@ from progstore.displays.stage import FRAME
 from progstore.live import context
 from progstore.live.counting import counted
 from progstore.live.exits import remember_left
-from progstore.live.state import LEFT_EARLY
+from progstore.live.reasons import LEFT_EARLY
 from progstore.live.task import Task
 from progstore.live.tracking import track
 

@@ -57,6 +57,7 @@ def session_lines(session: SessionView, events: Sequence[EventView], look: Look,
             ("message", session.message),
             *_times(session),
             ("host", _host(session)),
+            ("its clock", _clock(session)),
             ("program", session.program),
             ("uid", session.uid),
             ("parent", session.parent_uid or ""),
@@ -140,6 +141,13 @@ def _times(view: SessionView | TaskView) -> list[tuple[str, str]]:
         ("ended", local_time(view.ended_at, full=True)),
         ("took", took(view)),
     ]
+
+
+def _clock(session: SessionView) -> str:
+    offset = session.wrong_clock
+    if offset is None:
+        return ""
+    return f"{duration(abs(offset))} {'ahead' if offset > 0 else 'behind'}; times are shown by the clock here"
 
 
 def _host(view: SessionView | TaskView) -> str:

@@ -23,12 +23,13 @@ class Metadata(click.ParamType["tuple[str, str]"]):
     """KEY=VALUE, as a pair."""
 
     name = "key=value"
+    what = "metadata"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         """Fails where there is no `=`, or nothing before it."""
         key, equals, text = str(value).partition("=")
         if not (key and equals):
-            self.fail(f"{value!r} is no metadata; write KEY=VALUE", param, ctx)
+            self.fail(f"{value!r} is no {self.what}; write {self.name.upper()}", param, ctx)
         return key, text
 
 

@@ -11,6 +11,7 @@ import click
 
 from progstore.cli.text import one_line
 from progstore.errors import (
+    AlreadyEnded,
     BadFilter,
     BadQuery,
     BadValue,
@@ -55,6 +56,7 @@ _CODES: tuple[tuple[type[ProgstoreError], int], ...] = (
     (StoreBusy, BUSY),
     (MissingExtra, MISSING),
     (StillRunning, NO),
+    (AlreadyEnded, NO),
     (ProgstoreError, STORE),
 )
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from progstore.ages import AGE_EXAMPLES, age, moment
+from progstore.ages import AGE_EXAMPLES, moment, parse_age
 from progstore.errors import BadFilter
 from progstore.values import Life, Status
 
@@ -31,7 +31,7 @@ class Age(click.ParamType[float]):
 
     def convert(self, value: Any, *_: object) -> float:
         """Raises BadFilter."""
-        return value if isinstance(value, float) else age(value)
+        return value if isinstance(value, float) else parse_age(value)
 
 
 class Size(click.ParamType[int]):

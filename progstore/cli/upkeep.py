@@ -12,7 +12,6 @@ from progstore.cli.look import current_look
 from progstore.cli.options import Size, age_option, json_option, store_option, with_examples
 from progstore.cli.output import print_json, print_lines
 from progstore.cli.text import duration, one_line, plural, size, utc_time
-from progstore.errors import StoreError, StoreNotFound
 from progstore.values import PruneReport, Status
 
 _NOT_ALL = "less was done than asked for; stderr says why"
@@ -111,17 +110,15 @@ def db_command() -> None:
 @json_option
 @store_option
 def path_command(url: str | None, as_json: bool) -> None:
-    """Print the path of the store, whether it exists yet or not."""
-    import os
-
+    """Print the path of the store, or its URL without the password, whether it exists yet or not."""
     from progstore.store.engine import locate
 
     place = locate(url)
     look = current_look()
     if as_json:
-        print_json({"path": place.path, "url": place.url, "exists": os.path.exists(place.path)}, look)
+        print_json({"path": place.name, "url": place.url, "exists": place.exists()}, look)
     else:
-        click.echo(place.path)
+        click.echo(place.name)
 
 
 @with_examples(
@@ -159,11 +156,11 @@ def upgrade_command(url: str | None) -> None:
     from progstore.store.reader import faults_explained
 
     place = locate(url)
-    _must_exist(place.path)
+    place.identity()  # which says so where there is nothing to upgrade
     with faults_explained(place):
         before, after = schema.upgrade(place)
     change = "is up to date" if before == after else f"went from {before or 'nothing'} to {after}"
-    click.echo(f"{place.path}: the schema {change}{f' ({after})' if before == after else ''}")
+    click.echo(f"{place.name}: the schema {change}{f' ({after})' if before == after else ''}")
 
 
 @with_examples(
@@ -193,15 +190,6 @@ def recover_command(source: str, target: str) -> None:
 
     saved = recover(source, target)
     click.echo(f"{target}: {_counts(saved)}")
-
-
-def _must_exist(path: str) -> None:
-    import os
-
-    if not os.path.exists(path):
-        raise StoreNotFound(f"there is no store at {path}; the first tracked loop creates it")
-    if os.path.isdir(path):
-        raise StoreError(f"{path} is a directory; a store is a file")
 
 
 def _pruned(report: PruneReport) -> str:

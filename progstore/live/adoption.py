@@ -10,7 +10,7 @@ from progstore import config
 from progstore.errors import NotFound, StoreError
 from progstore.live.state import SessionState, TaskState
 from progstore.live.views import view_of
-from progstore.values import TaskView
+from progstore.values import Status, TaskView
 
 
 def views(session: SessionState) -> dict[str, TaskView]:
@@ -72,7 +72,9 @@ def _adopt(session: SessionState, view: TaskView) -> TaskState:
     )
     task.attempt, task.attempt_is_known = view.attempt, True
     task.status, task.message = str(view.status), view.message
-    task.advanced, task.failed, task.percent = view.done, view.failed, view.percent
+    task.advanced, task.failed = view.done, view.failed
+    if view.status is not Status.PENDING:  # then it is none that anybody has said
+        task.percent = view.percent
     task.started_at, task.ended_at, task.duration = view.started_at, view.ended_at, view.duration
     if view.started_at is not None:
         task.started_clock = time.monotonic() - max(0.0, time.time() - view.started_at)

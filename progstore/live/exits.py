@@ -12,8 +12,9 @@ import threading
 from collections import deque
 
 from progstore.live import ambient, identity
+from progstore.live.reasons import LEFT_EARLY, STOP_REQUESTED, interruption
 from progstore.live.recorder import EXIT_PATIENCE, IMPORT_PATIENCE, recorder
-from progstore.live.state import LEFT_EARLY, TaskState, interruption
+from progstore.live.state import TaskState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ FORK_PATIENCE: Final = 2.0
 
 _left_early: deque[TaskState] = deque(maxlen=100)
 _uncaught: BaseException | None = None
-_is_before_logging = False
+_stands_before: set[str] = set()
 _forking = threading.local()
 
 
@@ -86,11 +87,21 @@ def stand_before_logging() -> None:
 
     Hooks run backwards, and those of `logging` are registered when it is imported; so ours are once more, behind them.
     """
-    global _is_before_logging  # noqa: PLW0603  # the hooks stand until the process ends
-    if not _is_before_logging:
-        import logging  # noqa: F401  # its hooks must be registered first
+    import logging  # its hooks must be registered first
 
-        _is_before_logging = True
+    _stand_before(logging.__name__)
+
+
+def stand_before_readers() -> None:
+    """The same for the store's readers, which a fork holds up: what pushes reads, and the recorder waits for it."""
+    from progstore.store import reader  # as above
+
+    _stand_before(reader.__name__)
+
+
+def _stand_before(module: str) -> None:
+    if module not in _stands_before:
+        _stands_before.add(module)  # the hooks stand until the process ends
         _hook_forks()
 
 
@@ -157,7 +168,9 @@ def _sharpen(error: BaseException, trace: TracebackType | None) -> None:
         lines[id(trace.tb_frame), trace.tb_frame.f_code] = trace.tb_lineno
         trace = trace.tb_next
     for state in list(_left_early):
-        if state.frame is None or lines.get(state.frame) != state.left_at_line or state.message != LEFT_EARLY:
+        if state.frame is None or lines.get(state.frame) != state.left_at_line:
+            continue
+        if state.message not in (LEFT_EARLY, STOP_REQUESTED):
             continue
         state.sharpen(error)
         recorder.end(state)

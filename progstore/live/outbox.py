@@ -10,10 +10,13 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from progstore import config
 from progstore.live.gather import Draft, forget_written, identity, is_settled, report, session_news
+from progstore.live.identity import is_worker
+from progstore.live.listener import Listener
 from progstore.live.process import process_row
 from progstore.live.state import SessionState, TaskState
 from progstore.owner import HEARTBEAT
@@ -22,8 +25,14 @@ from progstore.store.faults import FINAL, PASSING, Fault, cause, classify, store
 from progstore.store.writer import StoreWriter
 from progstore.store.writes import Lookup
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from progstore.remote.pusher import Pusher
+
 MOST_WAITING: Final = 10_000
 """Ended tasks that are kept while they cannot be written; of more, the oldest are dropped."""
+WORKER_SECONDS: Final = 0.2
+"""Seconds that the end of a pool's worker waits for a server."""
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
 """Seconds between two tries at a store that fails."""
@@ -40,6 +49,8 @@ class Outbox:
 
     def __init__(self, url: str | None) -> None:
         self._writer = StoreWriter(url)
+        self._listener = Listener(url)
+        self._pusher: Pusher | None = None
         self._process = process_row(config.setting("interval"))
         self._sessions: dict[str, SessionState] = {}
         self._tasks: dict[int, TaskState] = {}
@@ -80,6 +91,18 @@ class Outbox:
         longest = FIRST_BACKOFF if self._is_behind else HEARTBEAT
         return min([longest, *(task.interval for task in self._tasks.values() if task.is_live)])
 
+    def look_due(self) -> float | None:
+        """Seconds until it is time to look whether something was asked to stop; None where nothing heeds it."""
+        return self._listener.wait() if any(True for _ in self._listening()) else None
+
+    def look(self) -> None:
+        """Look, where it is time."""
+        if sessions := list(self._listening()):
+            self._listener.look(sessions)
+
+    def _listening(self) -> Iterator[SessionState]:
+        return (each for each in self._sessions.values() if each.listens and each.is_open and not each.stop.is_set)
+
     @property
     def is_hopeless(self) -> bool:
         """Whether to try again at once is no use: this process records no more, or ends, and what is wrong does not
@@ -118,8 +141,18 @@ class Outbox:
                 self._writer.name,
             )
 
+    def push_last(self, seconds: float) -> None:
+        """The process ends: send on what is written, for at most so long."""
+        if self._pusher is not None:
+            # A worker's parent goes on, and waits for the worker: it sees to it that all is sent.
+            is_last = not is_worker()
+            self._pusher.finish(seconds if is_last else min(seconds, WORKER_SECONDS), minds_others=is_last)
+
     def close(self) -> None:
-        """Give the connection back; a process that is over gives its lock back too."""
+        """Give the connection back, and to a server too; a process that is over gives its lock back as well."""
+        self._listener.close()
+        if self._pusher is not None:
+            self._pusher.stop()
         try:
             if self._process.ended_at is not None:
                 self._writer.release()
@@ -142,6 +175,19 @@ class Outbox:
         if not draft.is_empty or ends or time.monotonic() - self._last_beat >= HEARTBEAT:
             self._commit(draft, durable=hurry or draft.has_turning_points)
         self._recovered()
+        self._push()
+
+    def _push(self) -> None:
+        """Where the rows go on to a server, see that somebody sends them."""
+        location = self._writer.location
+        if location.push_to:
+            if self._pusher is None:
+                from progstore.live.exits import stand_before_readers
+                from progstore.remote.pusher import Pusher  # which knows of HTTP; only who pushes loads it
+
+                stand_before_readers()
+                self._pusher = Pusher(location)
+            self._pusher.start()
 
     def _open(self) -> None:
         location = self._writer.location

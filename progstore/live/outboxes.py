@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +46,15 @@ class Outboxes:
 
         return min((outbox.pace() for outbox in self._by_store.values()), default=HEARTBEAT)
 
+    def look_due(self) -> float | None:
+        """Seconds until somebody has to look whether something was asked to stop; None where nothing heeds it."""
+        return min((due for each in self._by_store.values() if (due := each.look_due()) is not None), default=None)
+
+    def look(self) -> None:
+        """Look whether something was asked to stop, where that is due."""
+        for outbox in self._by_store.values():
+            outbox.look()
+
     def write(self, *, hurry: bool, end_reason: str | None) -> list[Outbox]:
         """Write all that changed; returns those outboxes in which something is left unwritten."""
         return [outbox for outbox in self._by_store.values() if not outbox.write(hurry=hurry, end_reason=end_reason)]
@@ -52,6 +63,11 @@ class Outboxes:
         """The process ends: say what could not be written, where nothing was said of it yet."""
         for outbox in self._by_store.values():
             outbox.admit_loss()
+
+    def push_last(self, deadline: float) -> None:
+        """The process ends: send on to servers what is written, until then by the monotonic clock."""
+        for outbox in list(self._by_store.values()):
+            outbox.push_last(max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
         """Give the connections back."""

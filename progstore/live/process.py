@@ -54,12 +54,22 @@ def masked(argv: list[str]) -> list[str]:
         if value_is_secret and not word.startswith("-"):
             shown.append(MASK)
             value_is_secret = False
-        elif equals and _SECRET.search(name):
+        elif equals and is_secret(name):
             shown.append(f"{name}={MASK}")
         else:
-            shown.append(_URL_CREDENTIALS.sub(MASK, word))
-            value_is_secret = word.startswith("-") and bool(_SECRET.search(word))
+            shown.append(without_credentials(word))
+            value_is_secret = word.startswith("-") and is_secret(word)
     return shown
+
+
+def is_secret(name: str) -> bool:
+    """Whether what is called so is nobody's business."""
+    return bool(_SECRET.search(name))
+
+
+def without_credentials(text: str) -> str:
+    """The text without the user and password of a URL in it."""
+    return _URL_CREDENTIALS.sub(MASK, text)
 
 
 def _cwd() -> str:

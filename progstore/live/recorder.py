@@ -12,7 +12,8 @@ from collections import deque
 
 from progstore.live.identity import is_worker
 from progstore.live.outboxes import Outboxes
-from progstore.live.waiting import Bell, Budget, Flush, runs
+from progstore.live.waiting import Bell, Budget, Flush
+from progstore.proc import runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,12 +154,15 @@ class Recorder:
         self._end_reason = reason
         if will_tick:
             self._has_imported.wait(IMPORT_PATIENCE)
+            deadline = time.monotonic() + EXIT_PATIENCE
             if not self.flush(EXIT_PATIENCE, at_once=True):
                 self._outboxes.admit_loss()
+            self._outboxes.push_last(deadline)
             self.stop(GROUPING)
         elif not self._barred:
             # So late that no thread can be started any more.
             self._tick()
+            self._outboxes.push_last(time.monotonic() + EXIT_PATIENCE)
             self._outboxes.close()
 
     def leave(self, store: str | None) -> None:
@@ -259,7 +263,9 @@ class Recorder:
             remaining = self._last_tick + pause - time.monotonic()
             if remaining <= 0 or self._is_at_once:
                 return True
-            self._bell.wait(remaining)
+            look = self._outboxes.look_due()
+            self._bell.wait(remaining if look is None else min(remaining, look))
+            self._outboxes.look()
         return False
 
     def _tick(self) -> None:

@@ -14,8 +14,9 @@ from progstore.insight.easing import PARKED
 from progstore.live import ambient, context, exits  # noqa: F401  # exits: its hooks must stand before anything is live
 from progstore.live.adoption import own, views
 from progstore.live.outcome import Outcome
+from progstore.live.reasons import interruption
 from progstore.live.recorder import EXIT_PATIENCE, recorder
-from progstore.live.state import SessionState, TaskState, interruption
+from progstore.live.state import SessionState, TaskState
 from progstore.live.summary import Shown, overall_percent, overall_status, shown
 from progstore.live.views import percent_of
 from progstore.values import Json, Status, TaskView

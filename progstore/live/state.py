@@ -11,7 +11,9 @@ from itertools import count
 
 from progstore import clean
 from progstore.live.identity import process_uid, uuid7
+from progstore.live.reasons import STOP_REQUESTED, failure_text, interruption, text_of
 from progstore.live.record import Record
+from progstore.live.stopping import StopSign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from progstore.live.callbacks import Listeners
     from progstore.live.counting import Counter
 
-LEFT_EARLY: Final = "left early"
-"""Why a loop is cancelled that was left without an explanation."""
 MOST_CHILDREN: Final = 1000
 """Same-named tasks nested in one task that are stored; further ones are counted, not stored."""
 
@@ -60,6 +60,11 @@ class SessionState(Record):
         """The recorder knows of it."""
         self.on_progress: Listeners | None = None
         """Who hears of its tasks in this process."""
+        self.stop = StopSign()
+        self.listens = False
+        """Something in this process ends when the session is asked to stop; the recorder then asks the store."""
+        self.was_stopped = False
+        """Something in this process did."""
 
     @property
     def is_open(self) -> bool:
@@ -67,8 +72,10 @@ class SessionState(Record):
         return self.ended_at is None
 
     def end(self, status: str, message: str = "") -> None:
-        """End the session; a second end changes nothing."""
+        """End the session; a second end changes nothing. Where work in it was stopped, it is not complete."""
         if self.ended_at is None:
+            if status == "complete" and self.was_stopped:
+                status, message = "cancelled", STOP_REQUESTED
             self.end_status = status
             self.message = message or self.message
             self.duration = time.monotonic() - self.started_clock
@@ -121,6 +128,10 @@ class TaskState(Record):
     """A loop over it has begun; the next one is a new attempt."""
     exhausted = False
     left_early = False
+    stoppable = False
+    """It ends when its session is asked to stop."""
+    saw_stop = False
+    """It was told that its session was."""
     frame: tuple[int, object] | None = None
     """Identity and code of the frame whose loop this is, by which an uncaught exception finds it."""
     left_at_line = 0
@@ -207,6 +218,7 @@ class TaskState(Record):
         state.attempt_is_known = not self.key_is_chosen
         state.attempt = self.attempt + 1
         state.on_progress = self.on_progress
+        state.stoppable = self.stoppable
         for key, value in self.meta.items():
             state.put_json(key, value)
         return state
@@ -226,6 +238,8 @@ class TaskState(Record):
         self.status = status
         if message:
             self.message = message
+        if message == STOP_REQUESTED:
+            self.session.was_stopped = True
         self.duration = self.elapsed
         self.happened(status, message or self.error or "", always=True)
         # Last, for whoever sees an end must find all of it.
@@ -245,7 +259,7 @@ class TaskState(Record):
         import traceback  # only an error pays for it
 
         self.error_type = type(error).__qualname__
-        self.error = clean.shorten(clean.printable(_text_of(error)), clean.MESSAGE_LIMIT)
+        self.error = clean.shorten(clean.printable(text_of(error)), clean.MESSAGE_LIMIT)
         self.traceback = clean.shorten_front(
             clean.printable("".join(traceback.format_exception(error))), clean.TRACEBACK_LIMIT
         )
@@ -258,27 +272,3 @@ class TaskState(Record):
             self.fail(error)
             self.happened("error", self.error or "", always=True)
             self.status = "error"
-
-
-def interruption(error: BaseException) -> str | None:
-    """Why work was given up, where `error` is no failure but a request to stop; None where it is a failure."""
-    if isinstance(error, Exception):
-        return None
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    if isinstance(error, GeneratorExit):
-        return LEFT_EARLY
-    return failure_text(error)
-
-
-def failure_text(error: BaseException) -> str:
-    """An exception in one line, as the interpreter says it, fit to be stored."""
-    said = clean.shorten(clean.printable(_text_of(error)), clean.MESSAGE_LIMIT)
-    return f"{type(error).__qualname__}: {said}" if said else type(error).__qualname__
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001  # a user's __str__ may raise anything, and must not replace the user's error
-        return f"<{type(error).__qualname__} whose text cannot be had>"

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import sys
-import time
 
 from progstore import clean, config, displays
 from progstore.live import context
 from progstore.live.counting import counted
 from progstore.live.exits import remember_left
+from progstore.live.generic import Item, Of
+from progstore.live.reasons import STOP_REQUESTED, interruption, is_stopped, why_left
 from progstore.live.recorder import recorder
-from progstore.live.state import LEFT_EARLY, MOST_CHILDREN, SessionState, TaskState, interruption
+from progstore.live.state import MOST_CHILDREN, SessionState, TaskState
+from progstore.live.stopping import STOPPABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
-    from typing import Any, Generic, Self
-
-    from typing_extensions import TypeVar
-
-    Item = TypeVar("Item", default=Any)
-
-    class _Of(Generic[Item]): ...
-
-else:
-    Item = None
-
-    class _Of:
-        """Makes `Task[int]` possible without importing typing, which takes longer than a first loop may."""
-
-        def __class_getitem__(cls, item: object) -> type:
-            return cls
-
+    from typing import Any, Self
 
 _NOWHERE = SessionState("", "ambient", store=None)
 
@@ -43,7 +29,7 @@ def current() -> Task[Any]:
     return Task.of(state) if state is not None else Task.nothing()
 
 
-class Task(_Of[Item]):
+class Task(Of[Item]):
     """One piece of work. Iterate it, use it in a `with` block, or call its methods; made by `track()`.
 
     Exhausting the loop completes it; leaving the loop early without an explanation cancels it; an exception that leaves
@@ -78,6 +64,18 @@ class Task(_Of[Item]):
         state.begin()
         recorder.begin(state)
         displays.begin(state, self._bar)
+
+    def listen(self) -> None:
+        """From here on it ends when its session is asked to stop, and everybody may know."""
+        state = self._state
+        if not state.is_live:
+            return
+        state.stoppable = True
+        if state.record and not state.inert:
+            state.meta[STOPPABLE] = "true"  # not by put(): this must not raise, however full it is
+            state.meta_dirty[STOPPABLE] = None
+            state.session.listens = True
+            recorder.hurry()
 
     # What a job says
 
@@ -114,21 +112,11 @@ class Task(_Of[Item]):
         the history of this task, and without one the built-in easing is used. What it shows is marked as an estimate.
         Raises TypeError, BadValue.
         """
-        from progstore.live.views import percent_of  # which only some work needs
+        from progstore.live.simulating import simulate  # which only some work needs
 
         state = self._state
-        end = min(100.0, max(0.0, float(clean.count(until, "until"))))
-        seconds = None if expect is None else float(clean.count(expect, "expect"))
-        if seconds is not None and seconds < 0:
-            from progstore.errors import BadValue  # only a mistake pays for it
-
-            raise BadValue(f"expect must not be negative, got {expect!r}; use 0 where it is not known")
         said = None if message is None else clean.text(message, "message")
-        start = percent_of(state)[0] or 0.0
-        state.simulate_since = None  # while the curve changes there is none
-        state.simulate_from, state.simulate_until, state.simulate_expected = start, end, seconds
-        state.simulate_late_after, state.expects_history = None, expect is None
-        state.simulate_since = time.time()
+        simulate(state, until, expect)
         self._say(state, said)
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -163,9 +151,9 @@ class Task(_Of[Item]):
         """It is over: complete where all of the total is done or no total is known, else cancelled as left early."""
         state = self._state
         if state.total is None or state.done >= state.total:
-            self._end(self._state, "complete")
+            self._end_by_itself(state)
         else:
-            self._end(self._state, "cancelled", LEFT_EARLY)
+            self._end(state, "cancelled", why_left(state))
 
     def __enter__(self) -> Self:
         self._in_block = True
@@ -176,14 +164,14 @@ class Task(_Of[Item]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         state = self._state
-        why = LEFT_EARLY if state.left_early else None
+        why = why_left(state) if state.left_early else None
         if error is not None:
             why = interruption(error)
             if why is None:
                 self.error(error)
                 return
         if why is None:
-            self._end(state, "complete")
+            self._end_by_itself(state)
         else:
             self._end(state, "cancelled", why)
 
@@ -201,7 +189,8 @@ class Task(_Of[Item]):
             self._begin_again()
         state = self._state
         # Both closures hold this handle, so that it lives as long as its loop does.
-        iterator, state.counter = counted(self._iterable, lambda: self._exhausted(state), lambda: self._left(state))
+        items = state.session.stop.until(self._iterable) if state.stoppable else self._iterable
+        iterator, state.counter = counted(items, lambda: self._exhausted(state), lambda: self._left(state))
         state.looped = True
         frame = sys._getframe(1)  # noqa: SLF001  # as above
         state.frame = (id(frame), frame.f_code)
@@ -252,6 +241,21 @@ class Task(_Of[Item]):
         return self._state.status
 
     @property
+    def stop_requested(self) -> bool:
+        """Whether its session was asked to stop, known within about a second; looking costs next to nothing.
+
+        Who looks says by that that the task heeds it: the board shows a button, and a task that was told so and ends
+        with work left over is cancelled, for that reason.
+        """
+        state = self._state
+        if not state.stoppable:
+            self.listen()
+        if not state.session.stop.is_set:
+            return False
+        state.saw_stop = True
+        return True
+
+    @property
     def state(self) -> TaskState:
         """The live record, for adapters."""
         return self._state
@@ -269,9 +273,9 @@ class Task(_Of[Item]):
     def _begin_again(self) -> None:
         last = self._state
         if last.exhausted:
-            self._end(last, "complete")
+            self._end_by_itself(last)
         elif last.looped:
-            self._end(last, "cancelled", LEFT_EARLY)
+            self._end(last, "cancelled", why_left(last))
         self._state = last.successor()
         self.begin()
 
@@ -288,12 +292,19 @@ class Task(_Of[Item]):
 
     def _exhausted(self, state: TaskState) -> None:
         state.stop_counting(exhausted=True)
+        state.saw_stop = state.saw_stop or (state.stoppable and state.session.stop.is_set)
         if not self._in_block or state is not self._state:
-            self._end(state, "complete")
+            self._end_by_itself(state)
 
     def _left(self, state: TaskState) -> None:
         state.stop_counting(exhausted=False)
         state.left_early = True
         remember_left(state)
         if not self._in_block or state is not self._state:
-            self._end(state, "cancelled", LEFT_EARLY)
+            self._end(state, "cancelled", why_left(state))
+
+    def _end_by_itself(self, state: TaskState) -> None:
+        if is_stopped(state):
+            self._end(state, "cancelled", STOP_REQUESTED)
+        else:
+            self._end(state, "complete")

@@ -38,6 +38,7 @@ def track(
     interval: float | None = None,
     record: bool | None = None,
     on_progress: Callable[[TaskView], object] | None = None,
+    stoppable: bool = False,
 ) -> Task[Item]:
     """Track a loop over `iterable`, or, without one, work that says by hand how far it is.
 
@@ -46,7 +47,9 @@ def track(
     the task it is nested in, by default the innermost live one here. `session` is a Session or a name, `store` a
     path or URL, `bar` False, True, "auto" or a display's name, `interval` the seconds between two writes. With
     `record=False` it is counted and drawn, but not written. `on_progress` is called with a TaskView in a thread of its
-    own: at the start, at each report, at most once per interval while it counts, and at the end.
+    own: at the start, at each report, at most once per interval while it counts, and at the end. A `stoppable` loop
+    ends, as cancelled, when its session is asked to stop: from the board, by `progstore job stop`, or by
+    `Store.request_stop`; what comes after the loop can look at `task.stop_requested`.
 
     Raises TypeError and BadValue for arguments that cannot be; a store that cannot be used raises nothing here.
     """
@@ -74,6 +77,8 @@ def track(
         state.on_progress = listening(on_progress, state.on_progress)
     task = Task(iterable, state, config.setting("bar", bar))
     task.begin()
+    if stoppable:
+        task.listen()
     return task
 
 

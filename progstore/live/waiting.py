@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 
@@ -76,10 +74,3 @@ class Budget:
         now = time.monotonic()
         self._seconds = self.FAILURE if was_for_nothing else self._seconds - (now - self._since)
         self._since = now
-
-
-def runs(thread: threading.Thread) -> bool:
-    """Whether the system's thread is still there; it outlives the interpreter's by a moment."""
-    if thread.is_alive():
-        return True
-    return sys.platform == "linux" and os.path.exists(f"/proc/self/task/{thread.native_id}")

@@ -40,6 +40,10 @@ class Location(ABC):
 
     notice: str = ""
     """A word for the user about the choice of the place, or empty."""
+    push_to: str = ""
+    """The address of the server that gets what is written there, or empty."""
+    dialect: ClassVar[str]
+    """SQLAlchemy's name of the kind of database."""
     foreign: ClassVar[str]
     """What is said where the place holds another program's tables."""
 
@@ -64,6 +68,10 @@ class Location(ABC):
 
         Raises StoreNotFound or StoreError where there is none.
         """
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is something at that place, as far as can be told without asking what."""
 
     @abstractmethod
     def writer_engine(self, *, patience: float | None = None) -> Engine:

@@ -56,8 +56,14 @@ class Cleaner(ABC):
 
     def __init__(self, location: Location) -> None:
         self.location = location
+        self._alone = True
         self._stack = ExitStack()
         self.connection: Connection
+
+    def beside_others(self) -> Self:
+        """The same without the lock: for one short transaction, which may come while others clean up."""
+        self._alone = False
+        return self
 
     def __enter__(self) -> Self:
         self.location.identity()  # which says so where there is nothing to clean up
@@ -67,7 +73,8 @@ class Cleaner(ABC):
             stack.callback(engine.dispose)
             self.connection = stack.enter_context(engine.connect())
             schema.prepare(self.connection, self.location)
-            stack.enter_context(self.location.maintenance(self.connection))
+            if self._alone:
+                stack.enter_context(self.location.maintenance(self.connection))
             self.entered(stack)
             self._stack = stack.pop_all()
         return self

@@ -150,17 +150,19 @@ def _one_of(words: tuple[str, ...]) -> Check:
     return check
 
 
-def _json(limit: int) -> Check:
-    def check(value: Any) -> str:
-        if not isinstance(value, str) or len(value) > limit or clean.printable(value) != value:
-            raise BadValue(f"it is JSON as a text of at most {limit:,} characters")
-        try:
-            json.loads(value, parse_constant=_no_constant)
-        except RecursionError:
-            raise BadValue("it is nested too deep") from None
-        return value
+def _json(value: Any) -> str:
+    _meaning(value)
+    return str(value)
 
-    return check
+
+def _meaning(value: Any) -> Any:
+    """What a JSON text says."""
+    if not isinstance(value, str) or len(value) > clean.META_LIMIT or clean.printable(value) != value:
+        raise BadValue(f"it is JSON as a text of at most {clean.META_LIMIT:,} characters")
+    try:
+        return json.loads(value, parse_constant=_no_constant)
+    except RecursionError:
+        raise BadValue("it is nested too deep") from None
 
 
 def _no_constant(word: str) -> Any:
@@ -168,16 +170,17 @@ def _no_constant(word: str) -> Any:
 
 
 def _curve(value: Any) -> str:
-    text: str = _json(clean.META_LIMIT)(value)
-    points = json.loads(text)
+    points = _meaning(value)
     if not isinstance(points, list) or len(points) > CURVE_LIMIT:
         raise BadValue(f"it is a list of at most {CURVE_LIMIT:,} points")
     for point in points:
-        if not isinstance(point, list) or len(point) != 2:
+        if not isinstance(point, list) or len(point) != 2 or not all(map(_is_count, point)):
             raise BadValue("each point is [seconds, done]")
-        for number in point:
-            _any_number(number)
-    return text
+    return str(value)
+
+
+def _is_count(number: Any) -> bool:
+    return number.__class__ in (int, float) and -clean.LARGEST <= number <= clean.LARGEST
 
 
 def _identity(value: Any) -> TaskIdentity:
@@ -197,9 +200,9 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "key": _key,
     "task": _or_none(_identity),
     "parent": _or_none(_identity),
-    "argv": _json(clean.META_LIMIT),
-    "value": _json(clean.META_LIMIT),
-    "data": _or_none(_json(clean.META_LIMIT)),
+    "argv": _json,
+    "value": _json,
+    "data": _or_none(_json),
     "curve": _or_none(_curve),
     "kind": _NAME,
     "status": _one_of(STATUSES),

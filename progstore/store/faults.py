@@ -95,7 +95,7 @@ def classify(error: BaseException) -> Fault:
         return Fault.REFUSED
     if isinstance(error, OSError):
         return Fault.CANNOT_OPEN
-    if type(error).__module__.partition(".")[0] == "psycopg":
+    if _is_psycopgs(error):
         from progstore.store.postgres import faults
 
         return faults.fault_of(error)
@@ -122,4 +122,13 @@ def cause(error: BaseException) -> str:
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(original, OSError) and original.strerror:
         return original.strerror if original.filename is None else f"{original.strerror}: {original.filename}"
+    if _is_psycopgs(original):
+        from progstore.store.postgres import faults
+
+        return faults.words(original)
     return str(original) or type(original).__name__
+
+
+def _is_psycopgs(error: BaseException) -> bool:
+    psycopg = sys.modules.get("psycopg")
+    return psycopg is not None and isinstance(error, psycopg.Error)

@@ -1,6 +1,6 @@
 """From a filter to conditions in SQL, and from a page's end to the cursor that asks for the next one.
 
-The database need not keep statistics of ours, so it cannot know whether few or many rows match. Where that decides between two
+SQLite keeps no statistics of ours, so it cannot know whether few or many rows match. Where that decides between two
 ways, a count that stops early tells.
 """
 

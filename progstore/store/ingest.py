@@ -5,6 +5,7 @@ returns.
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import ExitStack, suppress
 from typing import Final
 
@@ -33,15 +34,17 @@ class Ingester:
         self._link = _Link(reader.location)
         reader.close_with(self._link.close)
 
-    def ingest(self, document: Document, *, durable: bool) -> IngestReport:
-        """Write what is newer in `document` than in the store. The store is made where there is none.
+    def ingest(self, document: Document, *, durable: bool, age: float) -> IngestReport:
+        """Write what is newer in `document` than in the store, `age` seconds after it began to arrive. The store is
+        made where there is none.
 
         With `durable` it survives a power cut when this returns. Raises BadValue for what is no document, and what
         `Reader.connection` raises.
         """
+        since = time.monotonic() - age
         received = decode(document)
         with self._reader.asking(), faults_explained(self._reader.location):
-            merged = self._link.merge(received, durable=durable)
+            merged = self._link.merge(received, since, durable=durable)
         return IngestReport(
             rows=merged.written,
             refused=(*received.refused, *merged.refused),
@@ -59,16 +62,18 @@ class _Link:
         self._connection: Connection
         self._hold: Hold
 
-    def merge(self, received: Received, *, durable: bool) -> Merged:
-        """Write it in one transaction, or row by row where the store cannot hold a row."""
+    def merge(self, received: Received, since: float, *, durable: bool) -> Merged:
+        """Write what began to arrive at `since` (monotonic) in one transaction, or row by row where the store cannot
+        hold a row.
+        """
         with self._turn:
             try:
                 self._open()
-                return self._merge(received, durable=durable)
+                return self._merge(received, since, durable=durable)
             except StoreReplaced:
                 self._close()
                 self._open()
-                return self._merge(received, durable=durable)  # what was written may be gone, and may come twice
+                return self._merge(received, since, durable=durable)  # what was written may be gone, and may come twice
             except BaseException:
                 self._close()
                 raise
@@ -103,11 +108,12 @@ class _Link:
         if stack is not None:
             stack.close()
 
-    def _merge(self, received: Received, *, durable: bool) -> Merged:
+    def _merge(self, received: Received, since: float, *, durable: bool) -> Merged:
         connection, hold, sent_at = self._connection, self._hold, received.sent_at
-        now = self._location.now(connection)
+        # To be read and to wait for its turn took time, which tells nothing of the sender's clock.
+        began = self._location.now(connection) - (time.monotonic() - since)
         connection.rollback()
-        arrival = None if sent_at is None else Arrival(received_at=now, clock_offset=sent_at - now)
+        arrival = None if sent_at is None else Arrival(received_at=began, clock_offset=sent_at - began)
         try:
             with hold.transaction(connection, durable=durable):
                 merged = merge(connection, received.batch, arrival)

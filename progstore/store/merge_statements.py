@@ -6,13 +6,13 @@ conflicts all the same: on a server, others write meanwhile. Values are bound as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, null, or_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Double, Table, bindparam, cast, func, null, or_, select, update
 
+from progstore.store import spelling
 from progstore.store.statements import PROCESS_CHANGING, PROCESS_FIXED, SESSION_CHANGING, TASK_CHANGING, TASK_FIXED
 from progstore.store.tables import meta, processes, remotes, sessions, tasks
 
@@ -23,8 +23,8 @@ EVENT = ("at", "kind", "message", "data")
 
 _PROCESS_CHANGES = (*PROCESS_CHANGING, "beats", "lost_at")
 _SESSION_CHANGES = ("kind", "parent_uid", "started_at", *SESSION_CHANGING, "process_id")
-_TASK_CHANGES = (*TASK_CHANGING, "process_id")
-_INSERTS: Mapping[str, Callable[[Any], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+# A recorder never changes a unit; a client of another protocol may only say it later.
+_TASK_CHANGES = (*TASK_CHANGING, "unit", "process_id")
 
 
 def given(row: Any, names: Sequence[str], prefix: str = "given_") -> dict[str, Any]:
@@ -37,12 +37,14 @@ def _binds(table: Table, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _insert(dialect: str, table: Table, names: Sequence[str]) -> Any:
-    return _INSERTS[dialect](table).values(_binds(table, names))
+    return spelling.of(dialect).insert(table).values(_binds(table, names))
 
 
 def _newer_process(new: Any) -> Any:
     """What it said last, and of two at the same beat the one that knows how it ended."""
-    ends = or_(new["ended_at"].is_not(None), new["lost_at"].is_not(None)) & processes.c.ended_at.is_(None)
+    # PostgreSQL cannot guess the type of a value of which it is only asked whether it is there.
+    ended_at, lost_at = (cast(new[name], Double) for name in ("ended_at", "lost_at"))
+    ends = or_(ended_at.is_not(None), lost_at.is_not(None)) & processes.c.ended_at.is_(None)
     return (new["beats"] > processes.c.beats) | ((new["beats"] == processes.c.beats) & ends)
 
 
@@ -115,7 +117,7 @@ def update_task() -> Any:
 @cache
 def insert_task(dialect: str) -> Any:
     """A task that is new here."""
-    statement = _insert(dialect, tasks, (*TASK_FIXED, *_TASK_CHANGES, "session_id", "parent_id"))
+    statement = _insert(dialect, tasks, (*TASK, "process_id", "session_id", "parent_id"))
     new = statement.excluded
     changes = {name: new[name] for name in _TASK_CHANGES}
     return statement.on_conflict_do_update(
@@ -127,6 +129,15 @@ def insert_task(dialect: str) -> Any:
 
 def _unlost(parent_id: Any) -> dict[str, Any]:
     return {"lost_at": null(), "parent_id": func.coalesce(parent_id, tasks.c.parent_id)}
+
+
+@cache
+def find_tasks() -> Any:
+    """Every attempt of the tasks with one of `which_keys` in one of `which_sessions`, and its revision."""
+    return select(tasks.c.session_id, tasks.c.key, tasks.c.attempt, tasks.c.id, tasks.c.rev).where(
+        tasks.c.session_id.in_(bindparam("which_sessions", expanding=True)),
+        tasks.c.key.in_(bindparam("which_keys", expanding=True)),
+    )
 
 
 @cache

@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Executable, insert, select, update
 
-from progstore.store import merge_statements
+from progstore.store import merge_statements, spelling
 from progstore.store.batch import Batch, EventRow, MetaRow, TaskIdentity, TaskRow
 from progstore.store.faults import ROW_FAULTS, is_of_row
-from progstore.store.merge_statements import EVENT, PROCESS, SESSION, TASK, given
+from progstore.store.merge_statements import EVENT, PROCESS, SESSION, TASK, find_tasks, given
 from progstore.store.tables import events, processes, sessions, tasks
 from progstore.store.writes import chunks, find_ids, generations
 
 Values = dict[str, Any]
+SESSIONS_AT_ONCE: Final = 20
+"""Sessions whose tasks are looked for in one question: each of the keys is looked for in each of them."""
 EventKey = tuple[int | None, float, str, str, str | None]
 """Task id (None for a session's own), time, kind, message and data."""
 
@@ -37,8 +39,8 @@ class Arrival(NamedTuple):
 
 @dataclass(slots=True)
 class Merged:
-    """What came of a batch: how many rows were written, why others were refused, and the uids of those of its sessions
-    that somebody asked to stop.
+    """What came of a batch: how many rows were written, why others were refused, and the uids of those sessions of it
+    and of its processes that somebody asked to stop.
     """
 
     written: int = 0
@@ -83,10 +85,24 @@ class _Merge:
         self._write_events()
         self._write_metadata()
         self._note_lost()
-        asked = select(sessions.c.uid).where(sessions.c.stop_requested_at.is_not(None), sessions.c.ended_at.is_(None))
-        for chunk in chunks([held.id for held in self._sessions.values()]):
-            self._merged.stop_requested += self._connection.execute(asked.where(sessions.c.id.in_(chunk))).scalars()
+        self._merged.stop_requested = sorted(self._stop_requested())
         return self._merged
+
+    def _stop_requested(self) -> set[str]:
+        """The sessions of this batch, and those of its processes, that somebody asked to stop."""
+        asked = select(sessions.c.uid).where(sessions.c.stop_requested_at.is_not(None), sessions.c.ended_at.is_(None))
+        found: set[str] = set()
+        for column, ids in (
+            (sessions.c.id, [held.id for held in self._sessions.values()]),
+            # Who has nothing new to say of a session is to hear of it all the same.
+            (
+                sessions.c.process_id,
+                [self._process_ids[row.uid] for row in self._batch.processes if row.uid in self._process_ids],
+            ),
+        ):
+            for chunk in chunks(ids):
+                found.update(self._connection.execute(asked.where(column.in_(chunk))).scalars())
+        return found
 
     def _write_processes(self, arrival: Arrival | None) -> None:
         rows = self._batch.processes
@@ -174,17 +190,15 @@ class _Merge:
     def _find_tasks(self, identities: Iterable[TaskIdentity]) -> None:
         missing: dict[str, set[str]] = {}
         for uid, key, attempt in identities:
-            if (uid, key, attempt) not in self._tasks:
+            if (uid, key, attempt) not in self._tasks and uid in self._sessions:
                 missing.setdefault(uid, set()).add(key)
-        statement = select(tasks.c.key, tasks.c.attempt, tasks.c.id, tasks.c.rev)
-        for uid, keys in missing.items():
-            session = self._sessions.get(uid)
-            if session is None:
-                continue
-            for chunk in chunks(sorted(keys)):
-                of_keys = statement.where(tasks.c.session_id == session.id, tasks.c.key.in_(chunk))
-                for key, attempt, number, rev in self._connection.execute(of_keys):
-                    self._tasks[uid, key, attempt] = _Held(number, rev)
+        uids = list(missing)
+        for start in range(0, len(uids), SESSIONS_AT_ONCE):
+            some = {self._sessions[uid].id: uid for uid in uids[start : start + SESSIONS_AT_ONCE]}
+            for keys in chunks(sorted(set().union(*(missing[uid] for uid in some.values())))):
+                asked = {"which_sessions": list(some), "which_keys": keys}
+                for session_id, key, attempt, number, rev in self._connection.execute(find_tasks(), asked):
+                    self._tasks[some[session_id], key, attempt] = _Held(number, rev)
 
     def _place(self, row: EventRow | MetaRow) -> tuple[int, int | None] | None:
         """Session id and task id (None for a session's own) of what hangs on them; None where they are not here."""
@@ -205,6 +219,8 @@ class _Merge:
                 known[session_id, key] -= 1
                 continue
             fresh.append({"session_id": session_id, "task_id": task_id, **given(row, EVENT, "")})
+        if fresh:
+            spelling.of(self._dialect).in_order(self._connection)
         self._run(insert(events), fresh)
 
     def _known_events(self, placed: Sequence[tuple[tuple[int, int | None], EventRow]]) -> Counter[tuple[int, EventKey]]:
@@ -268,13 +284,17 @@ class _Merge:
 
     def _run_together(self, statement: Executable, rows: Sequence[Values]) -> None:
         if rows:
-            self._merged.written += self._connection.execute(statement, rows).rowcount
+            self._merged.written += self._changed(statement, rows)
+
+    def _changed(self, statement: Executable, rows: Values | Sequence[Values]) -> int:
+        """How many rows it wrote, which SQLAlchemy does not keep of an INSERT unless it is asked to."""
+        return self._connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount
 
     def _run_singly(self, statement: Executable, rows: Sequence[Values]) -> None:
         for row in rows:
             savepoint = self._connection.begin_nested()
             try:
-                self._merged.written += self._connection.execute(statement, row).rowcount
+                self._merged.written += self._changed(statement, row)
             except ROW_FAULTS as error:
                 savepoint.rollback()
                 if not is_of_row(error):

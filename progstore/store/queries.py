@@ -100,12 +100,16 @@ def metadata_of(
     """Metadata of these sessions and, of their tasks, these; None means all of them, () none."""
     if not session_ids:
         return {}
-    statement = select(meta).where(meta.c.session_id.in_(session_ids))
-    if task_ids is not None:
-        statement = statement.where(meta.c.task_id.in_((0, *task_ids)))
+    of_sessions = select(meta).where(meta.c.session_id.in_(session_ids))
+    statements = [of_sessions if task_ids is None else of_sessions.where(meta.c.task_id == 0)]
+    if task_ids:
+        # From each task to its own: ids of both kinds side by side would be looked up each with each.
+        own = (meta.c.session_id == tasks.c.session_id) & (meta.c.task_id == tasks.c.id)
+        statements.append(select(meta).join(tasks, own).where(tasks.c.id.in_(task_ids)))
     found: dict[Key, dict[str, Any]] = {}
-    for row in connection.execute(statement.order_by(meta.c.session_id, meta.c.task_id, meta.c.key)):
-        found.setdefault((row.session_id, row.task_id), {})[row.key] = from_json(row.value)
+    for statement in statements:
+        for row in connection.execute(statement.order_by(meta.c.session_id, meta.c.task_id, meta.c.key)):
+            found.setdefault((row.session_id, row.task_id), {})[row.key] = from_json(row.value)
     return found
 
 

@@ -12,7 +12,7 @@ from progstore.store import retention
 from progstore.store.cleaner import DELETE_SECONDS, Cleaner, Pace
 from progstore.store.reader import Reader
 from progstore.store.retention import Removed, chunks, session_is_open, task_is_open
-from progstore.store.tables import events, meta, processes, sessions, tasks
+from progstore.store.tables import events, meta, outgoing, processes, remotes, senders, sessions, tasks
 from progstore.values import Status
 
 AT_ONCE = (5, 5000)
@@ -74,9 +74,18 @@ def forget_processes(cleaner: Cleaner, reader: Reader, now: float) -> None:
         statement = delete(processes).where(processes.c.id.in_(chunk), gone, ~owns_a_session)
         # Looking for tasks that refer to them was done above.
         _, seconds = cleaner.without_references(lambda connection: connection.execute(statement).rowcount)
-        return Removed(), seconds
+        _, further = cleaner.transact(partial(_forget_told, chunk))
+        return Removed(), seconds + further
 
     _in_steps(cleaner, sorted(candidates), step)
+
+
+def _forget_told(chunk: Sequence[int], connection: Connection) -> None:
+    """What is known of processes on other machines, and who is to hear of them, goes with their rows."""
+    is_there = select(processes.c.id).where(processes.c.id.in_(chunk))
+    for table in (remotes, senders):
+        which = table.c.process_id.in_(chunk) & table.c.process_id.not_in(is_there)
+        connection.execute(delete(table).where(which))
 
 
 def _owners_of_tasks(reader: Reader) -> set[int]:
@@ -143,11 +152,15 @@ def _remove_tasks(cleaner: Cleaner, task_ids: Sequence[int], *, force: bool) -> 
     it_may_go = exists(select(tasks.c.id).where(which))
     its_session = select(tasks.c.session_id).where(tasks.c.id == bindparam("which")).scalar_subquery()
     of_events = delete(events).where(events.c.task_id == bindparam("which"), it_may_go)
-    of_meta = delete(meta).where(meta.c.session_id == its_session, meta.c.task_id == bindparam("which"), it_may_go)
+    of_meta, of_marks = (
+        delete(table).where(table.c.session_id == its_session, table.c.task_id == bindparam("which"), it_may_go)
+        for table in (meta, outgoing)
+    )
 
     def work(chunk: list[dict[str, int]], connection: Connection) -> Removed:
         events_gone = connection.execute(of_events, chunk).rowcount
         connection.execute(of_meta, chunk)
+        connection.execute(of_marks, chunk)
         return Removed(tasks=connection.execute(delete(tasks).where(which), chunk).rowcount, events=events_gone)
 
     def step(chunk: Sequence[int]) -> tuple[Removed, float]:
@@ -179,11 +192,12 @@ def _delete_pace() -> Pace:
 
 def _remove_sessions(cleaner: Cleaner, sizes: Sequence[tuple[int, int]], pace: Pace, *, force: bool) -> Removed:
     """Sessions, given with how many rows they have, as many at once as the pace allows."""
-    of_events, of_meta, of_tasks, of_sessions = (
+    of_events, of_meta, of_marks, of_tasks, of_sessions = (
         delete(table).where(column == bindparam("which"))
         for table, column in (
             (events, events.c.session_id),
             (meta, meta.c.session_id),
+            (outgoing, outgoing.c.session_id),
             (tasks, tasks.c.session_id),
             (sessions, sessions.c.id),
         )
@@ -197,6 +211,7 @@ def _remove_sessions(cleaner: Cleaner, sizes: Sequence[tuple[int, int]], pace: P
             return Removed()
         events_gone = connection.execute(of_events, chunk).rowcount
         connection.execute(of_meta, chunk)
+        connection.execute(of_marks, chunk)
         tasks_gone = connection.execute(of_tasks, chunk).rowcount
         return Removed(connection.execute(of_sessions, chunk).rowcount, tasks_gone, events_gone)
 

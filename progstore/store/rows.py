@@ -172,6 +172,7 @@ def session_view(
         clock_offset=None if process is None else process.clock_offset,
         meta=meta,
         tasks=tasks,
+        stop_requested_at=row.stop_requested_at,
     )
 
 

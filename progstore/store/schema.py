@@ -63,7 +63,9 @@ def prepare(connection: Connection, location: Location) -> None:
 
     Raises StoreTooNew, StoreError, StoreBusy.
     """
-    if _is_current(location.glance(connection)):
+    is_current = _is_current(location.glance(connection))
+    connection.rollback()
+    if is_current:
         return
     location.set_up(connection)
     found = versions(connection, location)

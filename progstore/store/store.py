@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from progstore import config
 from progstore.errors import BadFilter, BadValue, NotFound
 from progstore.store.engine import locate
 from progstore.store.filters import check_limit, is_id, read_cursor
@@ -25,6 +27,7 @@ from progstore.values import (
     Status,
     TaskView,
     VacuumReport,
+    ViewInfo,
 )
 
 if TYPE_CHECKING:
@@ -52,18 +55,24 @@ class Store:
 
     url: str
     """The store's URL."""
+    given_url: str | None
+    """The URL as it was given, perhaps with a password: for handing on, never for showing. None is the default one."""
     name: str
     """What the store is called in messages: the path of its file, or its server and database."""
     notice: str
     """A word for the user about the choice of the place, or empty."""
+    stale_after: float
+    """Seconds after which running work that has not moved is concluded to be stale; 0 is never."""
 
     def __init__(self, url: str | None = None, *, stale_after: float = 0.0) -> None:
         if not 0 <= stale_after < math.inf:
             raise BadValue(f"stale_after is a number of seconds, or 0 for never; got {stale_after!r}")
         location = locate(url)
         self.url = location.url
+        self.given_url = _absolute(config.setting("store", url))
         self.name = location.name
         self.notice = location.notice
+        self.stale_after = stale_after
         self._location = location
         self._reader = Reader(location)
         self._watch = Watch(location, stale_after)
@@ -205,12 +214,27 @@ class Store:
         """A number that changes when any other connection has committed; costs microseconds."""
         return self._reader.data_version()
 
+    def views(self) -> tuple[ViewInfo, ...]:
+        """The documented views that `query` can ask, with what they hold and what their columns mean.
+
+        Raises StoreNotFound where there is no store yet.
+        """
+        from progstore.store.views import documented
+
+        with self._reader.connection() as connection:
+            found = documented(connection.dialect.name)
+        return tuple(
+            ViewInfo(name, view.purpose, tuple((column.name, column.meaning) for column in view.columns))
+            for name, view in found.items()
+        )
+
     def query(
         self, sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, limit: int = 10_000, seconds: float = 10.0
     ) -> QueryResult:
-        """The answer to one read-only SQL statement; blobs come as text.
+        """The answer to one read-only SQL statement; blobs come as text. Placeholders are ? and :name for a file,
+        %s and %(name)s on PostgreSQL.
 
-        Raises BadQuery with SQLite's message: it writes, attaches, is wrong, or runs too long.
+        Raises BadQuery with the database's message: it writes, is wrong, or runs too long.
         """
         from progstore.store import questions
 
@@ -242,14 +266,15 @@ class Store:
 
     # From other stores and machines
 
-    def ingest(self, document: Mapping[str, Any], *, durable: bool = True) -> IngestReport:
+    def ingest(self, document: Mapping[str, Any], *, durable: bool = True, age: float = 0.0) -> IngestReport:
         """Write what is newer in `document` than here: rows as plain JSON, as another store's `copy` or a pusher on
         another machine sends them. The same document may come twice, or late, and changes nothing the second time.
 
-        It is on disk when this returns, and with `durable` survives a power cut. A row that no store could hold is
-        refused by itself. Raises BadValue for what is no document, StoreBusy, StoreError.
+        It is on disk when this returns, and with `durable` survives a power cut. `age` is how
+        many seconds ago it began to arrive: the sender's clock is compared with that moment. A row that no store could
+        hold is refused by itself. Raises BadValue for what is no document, StoreBusy, StoreError.
         """
-        return self._ingesting().ingest(document, durable=durable)
+        return self._ingesting().ingest(document, durable=durable, age=age)
 
     def copy(self, target: Store) -> CopyReport:
         """Write every session into `target`, with its tasks, events, metadata and processes; what is there already and
@@ -257,9 +282,13 @@ class Store:
 
         Raises StoreNotFound, StoreBusy, StoreError.
         """
+        return self.copy_by(target.ingest)
+
+    def copy_by(self, ingest: Callable[[dict[str, Any]], IngestReport]) -> CopyReport:
+        """The same by a function that takes each document of rows, to wherever that brings it."""
         from progstore.store import copying
 
-        return copying.copy(self._reader, target.ingest)
+        return copying.copy(self._reader, ingest)
 
     def _ingesting(self) -> Ingester:
         if self._ingester is None:
@@ -322,6 +351,25 @@ class Store:
 
         return clean_up.vacuum(self._reader)
 
+    # Asking work to stop
+
+    def request_stop(self, session_id: int | str) -> None:
+        """Ask a session, by integer id or uid, to stop: `task.stop_requested` becomes true in its processes within
+        about a second, and loops tracked with `stoppable=True` end. What does not look at it goes on.
+
+        Asking again changes nothing. Raises NotFound, AlreadyEnded, StoreBusy.
+        """
+        from progstore.store import stop_requests
+
+        stop_requests.request(self._reader, self.session(session_id))
+
+    def stop_requests(self, uids: Iterable[str]) -> frozenset[str]:
+        """Of the sessions with these uids, those that were asked to stop."""
+        from progstore.store import stop_requests
+
+        with self._reader.connection() as connection:
+            return stop_requests.requested(connection, uids)
+
     # The file itself
 
     def check(self, *, integrity: bool = True) -> Mapping[str, Any]:
@@ -342,3 +390,7 @@ class Store:
         from progstore.store import clean_up
 
         return clean_up.settle_now(self._reader, self._watch)
+
+
+def _absolute(url: str | None) -> str | None:
+    return url if url is None or "://" in url else os.path.abspath(os.path.expanduser(url))

@@ -40,11 +40,39 @@ metadata = MetaData(
 
 # SQLite gives AUTOINCREMENT, under which a deleted id never comes back, only to a plain INTEGER key.
 Id = BigInteger().with_variant(Integer, "sqlite")
+# Compared and sorted by bytes on both; there is no other way on SQLite.
+Words = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def newest_first(table: Table) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     """The order of a history; what has not begun comes last, on PostgreSQL too."""
-    return table.c.started_at.desc().nulls_last(), table.c.id.desc()
+    started_at = table.c.started_at.desc()
+    return started_at.nulls_last() if table.c.started_at.nullable else started_at, table.c.id.desc()
+
+
+def is_on(dialect: str, item: object) -> bool:
+    """Whether a table, column or index is there on SQLAlchemy's dialect of that name; some indexes are on one only."""
+    return getattr(item, "info", {}).get("dialect", dialect) == dialect
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+def _by_start(name: str, *columns: str, where: str | None = None) -> tuple[Index, Index]:
+    """For `newest_first` of what may not have begun: read backwards, NULL must come last."""
+    condition = None if where is None else text(where)
+    return (
+        Index(name, *columns, "started_at", "id", sqlite_where=condition, info={"dialect": "sqlite"}).ddl_if("sqlite"),
+        Index(
+            name,
+            *columns,
+            text("started_at NULLS FIRST"),
+            "id",
+            postgresql_where=condition,
+            info={"dialect": "postgresql"},
+        ).ddl_if("postgresql"),
+    )
 
 
 def _in(column: str, words: tuple[str, ...]) -> str:
@@ -54,37 +82,37 @@ def _in(column: str, words: tuple[str, ...]) -> str:
 store_info = Table(
     "store_info",
     metadata,
-    Column("key", Text, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("key", Words, primary_key=True),
+    Column("value", Words, nullable=False),
 )
 
 processes = Table(
     "processes",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("uid", Text, nullable=False, unique=True),
-    Column("host", Text, nullable=False),
-    Column("machine_id", Text, nullable=False),
-    Column("boot_id", Text, nullable=False),
-    Column("pid_namespace", Text, nullable=False),
+    Column("uid", Words, nullable=False, unique=True),
+    Column("host", Words, nullable=False),
+    Column("machine_id", Words, nullable=False),
+    Column("boot_id", Words, nullable=False),
+    Column("pid_namespace", Words, nullable=False),
     Column("pid", Id, nullable=False),
     Column("start_ticks", Id),
-    Column("program", Text, nullable=False),
-    Column("argv", Text, nullable=False),
-    Column("cwd", Text, nullable=False),
-    Column("username", Text, nullable=False),
-    Column("python", Text, nullable=False),
-    Column("progstore_version", Text, nullable=False),
+    Column("program", Words, nullable=False),
+    Column("argv", Words, nullable=False),
+    Column("cwd", Words, nullable=False),
+    Column("username", Words, nullable=False),
+    Column("python", Words, nullable=False),
+    Column("progstore_version", Words, nullable=False),
     Column("interval", Double, nullable=False),
     Column("started_at", Double, nullable=False),
     Column("ended_at", Double),
-    Column("end_reason", Text),
+    Column("end_reason", Words),
     Column("lost_at", Double),
     Column("beats", Id, nullable=False, server_default="0"),
     Column("heartbeat_at", Double, nullable=False),
     Column("dropped_events", Id, nullable=False, server_default="0"),
     CheckConstraint(_in("end_reason", ("exit", "error", "signal")), name="end_reason"),
-    Index("ix_processes_live", "id", sqlite_where=text("ended_at IS NULL")),
+    _partial("ix_processes_live", "id", where="ended_at IS NULL"),
     sqlite_autoincrement=True,
 )
 
@@ -92,16 +120,16 @@ sessions = Table(
     "sessions",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("uid", Text, nullable=False, unique=True),
-    Column("name", Text, nullable=False),
-    Column("kind", Text, nullable=False),
+    Column("uid", Words, nullable=False, unique=True),
+    Column("name", Words, nullable=False),
+    Column("kind", Words, nullable=False),
     Column("process_id", Id, ForeignKey("processes.id")),
-    Column("parent_uid", Text),
-    Column("host", Text, nullable=False),
-    Column("message", Text, nullable=False, server_default=""),
+    Column("parent_uid", Words),
+    Column("host", Words, nullable=False),
+    Column("message", Words, nullable=False, server_default=""),
     Column("started_at", Double, nullable=False),
     Column("ended_at", Double),
-    Column("end_status", Text),
+    Column("end_status", Words),
     Column("duration", Double),
     Column("stop_requested_at", Double),
     Column("rev", Id, nullable=False),
@@ -111,7 +139,7 @@ sessions = Table(
     Index("ix_sessions_host", "host", "started_at", "id"),
     Index("ix_sessions_name", "name", "started_at", "id"),
     Index("ix_sessions_process", "process_id"),
-    Index("ix_sessions_unusual", "end_status", "started_at", "id", sqlite_where=text("end_status <> 'complete'")),
+    _partial("ix_sessions_unusual", "end_status", "started_at", "id", where="end_status <> 'complete'"),
     Index("ix_sessions_ended", "ended_at"),  # what has not ended is found by it too
     sqlite_autoincrement=True,
 )
@@ -121,25 +149,25 @@ tasks = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("session_id", Id, ForeignKey("sessions.id"), nullable=False),
-    Column("key", Text, nullable=False),
+    Column("key", Words, nullable=False),
     Column("attempt", Id, nullable=False),
     Column("process_id", Id, ForeignKey("processes.id")),
     Column("parent_id", Id, ForeignKey("tasks.id", ondelete="SET NULL")),
-    Column("session_name", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("unit", Text, nullable=False),
-    Column("status", Text, nullable=False),
+    Column("session_name", Words, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("unit", Words, nullable=False),
+    Column("status", Words, nullable=False),
     Column("done", Double, nullable=False),
     Column("total", Double),
-    Column("total_source", Text),
+    Column("total_source", Words),
     Column("failed", Double, nullable=False),
     Column("active", Double, nullable=False),
     Column("cancelled", Double, nullable=False),
     Column("percent", Double),
-    Column("message", Text, nullable=False),
-    Column("error_type", Text),
-    Column("error", Text),
-    Column("traceback", Text),
+    Column("message", Words, nullable=False),
+    Column("error_type", Words),
+    Column("error", Words),
+    Column("traceback", Words),
     Column("simulate_from", Double),
     Column("simulate_until", Double),
     Column("simulate_since", Double),
@@ -151,35 +179,22 @@ tasks = Table(
     Column("ended_at", Double),
     Column("duration", Double),
     Column("lost_at", Double),
-    Column("curve", Text),
+    Column("curve", Words),
     UniqueConstraint("session_id", "key", "attempt"),
     CheckConstraint(_in("status", STATUSES), name="status"),
     # Each literal below must stand in a query's SQL for the partial index to be used.
-    Index(
-        "ix_tasks_live",
-        "process_id",
-        "id",
-        sqlite_where=text("ended_at IS NULL"),
-    ),
-    Index(
-        "ix_tasks_unusual",
-        "status",
-        "started_at",
-        "id",
-        sqlite_where=text("status <> 'complete'"),
-    ),
+    _partial("ix_tasks_live", "process_id", "id", where="ended_at IS NULL"),
+    _partial("ix_tasks_unusual", "status", "started_at", "id", where="status <> 'complete'"),
     Index("ix_tasks_names", "session_name", "name", "status", "duration"),
-    Index("ix_tasks_history", "started_at", "id"),
-    Index("ix_tasks_roots", "started_at", "id", sqlite_where=text("parent_id IS NULL")),
+    *_by_start("ix_tasks_history"),
+    *_by_start("ix_tasks_roots", where="parent_id IS NULL"),
     # The newest of one session name, of one task name, of one history: a page in order, however many there are.
-    Index("ix_tasks_session_name", "session_name", "started_at", "id"),
-    Index("ix_tasks_name", "name", "started_at", "id"),
-    Index("ix_tasks_runs", "session_name", "name", "started_at", "id"),
-    Index(
-        "ix_tasks_parent",
-        "parent_id",
-        sqlite_where=text("parent_id IS NOT NULL"),
-    ),
+    *_by_start("ix_tasks_session_name", "session_name"),
+    *_by_start("ix_tasks_name", "name"),
+    *_by_start("ix_tasks_runs", "session_name", "name"),
+    # Before a process goes, PostgreSQL looks for what refers to it.
+    Index("ix_tasks_process", "process_id", info={"dialect": "postgresql"}).ddl_if("postgresql"),
+    _partial("ix_tasks_parent", "parent_id", where="parent_id IS NOT NULL"),
     sqlite_autoincrement=True,
 )
 
@@ -190,9 +205,9 @@ events = Table(
     Column("session_id", Id, ForeignKey("sessions.id"), nullable=False),
     Column("task_id", Id, ForeignKey("tasks.id")),
     Column("at", Double, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("message", Text, nullable=False),
-    Column("data", Text),
+    Column("kind", Words, nullable=False),
+    Column("message", Words, nullable=False),
+    Column("data", Words),
     Index("ix_events_task", "task_id"),
     Index("ix_events_session", "session_id", "id"),
     sqlite_autoincrement=True,
@@ -204,8 +219,8 @@ meta = Table(
     metadata,
     Column("session_id", Id, ForeignKey("sessions.id"), primary_key=True, autoincrement=False),
     Column("task_id", Id, primary_key=True, autoincrement=False, server_default="0"),
-    Column("key", Text, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("key", Words, primary_key=True),
+    Column("value", Words, nullable=False),
     Index("ix_metadata_search", "key", text("substr(value, 1, 100)")),
 )
 
@@ -223,20 +238,20 @@ UTC; NULL where they write to it themselves), and by how many seconds their cloc
 outgoing = Table(
     "outgoing",
     metadata,
-    Column("url", Text, primary_key=True),
+    Column("url", Words, primary_key=True),
     Column("session_id", Id, primary_key=True, autoincrement=False),
     Column("task_id", Id, primary_key=True, autoincrement=False),
     Column("rev", Id, nullable=False),
     Column("events_after", Id, nullable=False),
 )
-"""Rows that the server at `url` has not acknowledged: a task, or with task_id 0 the session itself, as of which
-revision, and after which event's id there may be events to send. Written with the rows themselves.
+"""Rows that the server at `url` has not acknowledged: a task, or with task_id 0 the session itself. `rev` grows with
+each change since, and there may be events to send whose id is above `events_after`. Written with the rows themselves.
 """
 
 senders = Table(
     "senders",
     metadata,
-    Column("url", Text, primary_key=True),
+    Column("url", Words, primary_key=True),
     Column("process_id", Id, primary_key=True, autoincrement=False),
     Column("beats", Id, nullable=False),
 )

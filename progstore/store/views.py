@@ -40,6 +40,15 @@ class View(NamedTuple):
         )
         return "\n".join((f"-- {self.purpose}", "SELECT", *lines, self.source))
 
+    def comments(self, name: str) -> list[str]:
+        """COMMENT statements that say the same, where SQL is not kept as it was written."""
+        quoted = {column.name: column.meaning.replace("'", "''") for column in self.columns}
+        purpose = self.purpose.replace("'", "''")
+        return [
+            f"COMMENT ON VIEW {name} IS '{purpose}'",
+            *(f"COMMENT ON COLUMN {name}.{column} IS '{meaning}'" for column, meaning in quoted.items()),
+        ]
+
 
 _LOST = "true as of the last settlement, see `progstore prune`"
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from progstore.store import schema, statements, writes
+from progstore.store import outgoing, schema, statements, writes
 from progstore.store.backend import Hold, Location
 from progstore.store.batch import Applied, Batch, ProcessRow, TaskIdentity
 from progstore.store.engine import locate
@@ -73,9 +73,9 @@ class StoreWriter:
         location = self.location
         if self._hold is None:
             self._hold = location.hold()
+        statements.compile_all(location.dialect)
         self._hold.before_connecting()
         self._engine = location.writer_engine()
-        statements.compile_all(self._engine.dialect.name)
         try:
             self._connection = self._engine.connect()
             schema.prepare(self._connection, location)
@@ -160,8 +160,13 @@ class StoreWriter:
         if writes.min_writer(connection) > schema.FORMAT:
             schema.check_writable(schema.versions(connection, self.location), self.location)
         batch = build(writes.Lookup(connection))
-        writes.beat(connection, self._ids.processes[process.uid], process.heartbeat_at, process.dropped_events)
-        return writes.apply(connection, batch, self._ids, singly=singly)
+        number, push_to = self._ids.processes[process.uid], self.location.push_to
+        writes.beat(connection, number, process.heartbeat_at, process.dropped_events)
+        newest = outgoing.newest_event(connection) if push_to else 0
+        applied = writes.apply(connection, batch, self._ids, singly=singly)
+        if push_to:
+            outgoing.mark(connection, push_to, number, batch, self._ids, events_after=newest)
+        return applied
 
     def _opened(self) -> tuple[Connection, Hold]:
         assert self._connection is not None, "open() comes first"

@@ -1,6 +1,7 @@
 """Prints the budgets beside their peers: `python -m tests.benchmarks [--quick] [--web]`.
 
-Loops, futures, start-up and recording; with `--web` the pages, over a million tasks that take minutes to make.
+Loops, futures, start-up, recording and pushing; with `--web` the wire and the pages, over a million tasks that take
+minutes to make.
 
 Ratios of medians of interleaved rounds, all in one run; nothing is asserted, for time depends on the machine.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 import tqdm
 
 import progstore
-from tests.benchmarks import futures, loops, recorder, start, web
+from tests.benchmarks import futures, loops, push, recorder, start, web, wire
 from tests.benchmarks.measure import table
 
 
@@ -25,6 +26,7 @@ def pages(*, quick: bool) -> None:
     """Measure the web and print."""
     with tempfile.TemporaryDirectory() as folder:
         print(table(web.rows(Path(folder), 1 if quick else 5, quick=quick)))
+        print(table(wire.rows(Path(folder), quick=quick)))
 
 
 def main(*, quick: bool) -> None:
@@ -39,6 +41,7 @@ def main(*, quick: bool) -> None:
     rows += start.rows(str(folder / "start.db"), max(rounds, 3))
     progstore.flush(10)
     rows += recorder.rows(folder, seconds, 1 if quick else 3)
+    rows += push.rows(folder, 1 if quick else 3, quick=quick)
     print(f"Python {platform.python_version()}, tqdm {tqdm.__version__}, {rounds} rounds of {steps:,} steps")
     print(table(rows))
 

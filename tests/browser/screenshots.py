@@ -105,6 +105,24 @@ with progstore.session("watch inbox"), progstore.track(name="Messages", unit="me
         time.sleep(0.7)
 """
 
+JOBS = """
+import datetime, time
+from pathlib import Path
+from typing import Literal
+import progstore
+
+@progstore.job("reindex")
+def reindex(folder: Path, width: int = 800, mode: Literal["fast", "safe"] = "fast",
+            since: datetime.date | None = None, tags: list[str] = [], dry_run: bool = False) -> None:
+    "Read all photos of a folder again."
+    for photo in progstore.track(range(200), "Photos", unit="photo", stoppable=True):
+        time.sleep(0.002)
+
+@progstore.job("tidy")
+def tidy() -> None:
+    "Remove what nobody has looked at for a year."
+"""
+
 
 def main(folder: Path) -> None:
     """Record the scene, and take every picture into `folder`."""
@@ -123,6 +141,8 @@ def main(folder: Path) -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         cleanup.callback(browser.close)
         _take_all(browser, address, folder)
+        (Path(home) / "photo_jobs.py").write_text(JOBS, encoding="utf-8")
+        _take_jobs(browser, _serve(cleanup, "--jobs", "photo_jobs", folder=home), folder)
 
 
 def _runner(cleanup: ExitStack, home: Path) -> Callable[[str, str], subprocess.Popen[bytes]]:
@@ -159,8 +179,9 @@ def _record(run: Callable[[str, str], subprocess.Popen[bytes]]) -> None:
         run("hash_files.py", HASH).wait()
 
 
-def _serve(cleanup: ExitStack) -> str:
-    server = subprocess.Popen([PROGRAM, "ui", "--no-open", "--port", "0"], stdout=subprocess.PIPE, text=True)
+def _serve(cleanup: ExitStack, *options: str, folder: str | None = None) -> str:
+    command = [PROGRAM, "ui", "--no-open", "--port", "0", *options]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
     cleanup.callback(server.communicate)
     cleanup.callback(server.kill)
     assert server.stdout is not None
@@ -196,6 +217,26 @@ def _take_all(browser: Browser, address: str, folder: Path) -> None:
             page.screenshot(path=folder / f"{name}{ending}.png")
         phone = _open(browser, address, scheme, PHONE)
         phone.screenshot(path=folder / f"phone{ending}.png")
+
+
+def _take_jobs(browser: Browser, address: str, folder: Path) -> None:
+    """The page of jobs with a form that is filled in, after a run of it."""
+    for scheme, ending in (("light", ""), ("dark", "-dark")):
+        page = browser.new_context(
+            color_scheme="dark" if scheme == "dark" else "light",
+            viewport={"width": WIDE["width"], "height": 560},
+            device_scale_factor=1.5,
+        ).new_page()
+        for folder_of_photos in ("/srv/photos/2025", "/srv/photos/2026"):
+            page.goto(address + "/jobs")
+            form = page.get_by_role("region", name="reindex")
+            form.get_by_text("Start …").click()
+            form.get_by_label("folder").fill(folder_of_photos)
+            form.get_by_label("tags").fill("sea\nsun")
+            if folder_of_photos.endswith("5"):
+                form.get_by_role("button", name="Start reindex").click()
+                expect(page.locator(".title")).to_contain_text("complete", timeout=30_000)
+        page.screenshot(path=folder / f"jobs{ending}.png")
 
 
 def _open(browser: Browser, address: str, scheme: str, size: dict[str, int]) -> Page:

@@ -51,13 +51,32 @@ import progstore
 with progstore.session("train"), progstore.track(name="epoch 3", total=1000, unit="step") as task:
     task.update(300)
     task.message("loss 0.13")
+    assert not task.stop_requested
     with progstore.track(name="Messages", unit="message") as open_end:
         open_end.update(7)
         print(progstore.flush(10), flush=True)
         sys.stdin.read()
 """
+JOBS = """
+import datetime
+from typing import Literal
+
+import progstore
+
+
+@progstore.job
+def reindex(folder: str, mode: Literal["fast", "safe"], since: datetime.date | None = None, width: int = 800,
+            dry_run: bool = False, tags: list[str] = [], token: str = "") -> None:
+    "Read all photos again."
+
+
+@progstore.job
+def tidy() -> None: ...
+"""
 PAGES = (
     "/",
+    "/jobs",
+    "/sessions/7/stop",
     "/history",
     "/history?q=status%3Aerror",
     "/history?q=status%3Anonsense",
@@ -104,7 +123,9 @@ def store_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def server(store_of_all: Path) -> Iterator[str]:
     """The address of a server of that store, which asks for a token."""
-    process = _start([PROGRAM, "ui", "--no-open", "--port", "0", "--token", TOKEN], store_of_all)
+    (store_of_all.parent / "photo_jobs.py").write_text(JOBS, encoding="utf-8")
+    command = [PROGRAM, "ui", "--no-open", "--port", "0", "--token", TOKEN, "--jobs", "photo_jobs"]
+    process = _start(command, store_of_all)
     assert process.stdout is not None
     found = re.search(r"http://\S+", process.stdout.readline())
     assert found is not None
@@ -162,6 +183,7 @@ def _start(command: list[str], store: Path) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        cwd=store.parent,
         env={**os.environ, "PROGSTORE_URL": str(store), "PROGSTORE_BAR": "0", "PYTHONUNBUFFERED": "1"},
     )
 

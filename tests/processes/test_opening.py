@@ -15,7 +15,7 @@ OPENING = """
     import progstore.live.outbox  # so that all of the crowd are there at once, not one import after the other
     from progstore.store import statements
 
-    statements.compile_all()
+    statements.compile_all("sqlite")
 
     folder, rounds, crowd = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     for number in range(rounds):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from sqlalchemy import insert, update
 from progstore import owner, proc
 from progstore.store import schema
 from progstore.store.engine import locate
-from progstore.store.sqlite.lockfile import LockFile, owner_byte
 from progstore.store.store import Store
 from progstore.store.tables import events, meta, processes, sessions, tasks
 
@@ -31,14 +30,15 @@ class Filled:
     What is not said has a harmless value. Processes live (they are this one) unless told otherwise.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.location = locate(str(path))
+    def __init__(self, place: Path | str) -> None:
+        self.url = str(place)
+        self.location = locate(self.url)
         self.location.make()
         self._engine = self.location.writer_engine(patience=5)
         self._connection = self._engine.connect()
         schema.prepare(self._connection, self.location)
         self._connection.rollback()
-        self._lock = LockFile(self.location.lock, create=True)
+        self._locks: list[ExitStack] = []
         self.now = time.time()
         self._is_open = False
         self._numbers = iter(range(1, 10**9))
@@ -47,7 +47,8 @@ class Filled:
         """Give the connection back."""
         self._connection.close()
         self._engine.dispose()
-        self._lock.close()
+        for lock in self._locks:
+            lock.close()
 
     def process(self, *, locked: bool = False, **values: Any) -> int:
         """A process; `locked` holds its byte as long as the test lasts."""
@@ -68,8 +69,20 @@ class Filled:
         } | values
         number = self._insert(processes, row)
         if locked:
-            assert self._lock.try_lock(owner_byte(number))
+            self.lock(number)
         return number
+
+    def lock(self, process_id: int) -> None:
+        """Hold that process's lock, as it would itself."""
+        stack = ExitStack()
+        hold = self.location.hold()
+        stack.callback(hold.release)
+        engine = self.location.writer_engine()
+        stack.callback(engine.dispose)
+        connection = stack.enter_context(engine.connect())
+        with connection.begin():
+            hold.own(connection, process_id)
+        self._locks.append(stack)
 
     def ended_process(self, **values: Any) -> int:
         """A process that ended well."""
@@ -169,10 +182,31 @@ class Filled:
             return int(result.inserted_primary_key[0])  # type: ignore[index]  # a single row has a key
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, store_path: Path) -> str:
+    """Where the store of the test is: in a file, and once more on a server. Those marked `sqlite` are about files."""
+    if request.param == "sqlite":
+        return str(store_path)
+    return str(request.getfixturevalue("postgres_store"))
+
+
+def _parameters(item: pytest.Item) -> dict[str, Any]:
+    return getattr(getattr(item, "callspec", None), "params", {})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is about files is not tried on a server."""
+    items[:] = [
+        item
+        for item in items
+        if not (item.get_closest_marker("sqlite") and _parameters(item).get("place") == "postgresql")
+    ]
+
+
 @pytest.fixture
-def filled(store_path: Path) -> Iterator[Filled]:
+def filled(place: str) -> Iterator[Filled]:
     """An empty store that the test fills."""
-    made = Filled(store_path)
+    made = Filled(place)
     yield made
     made.close()
 
@@ -180,5 +214,5 @@ def filled(store_path: Path) -> Iterator[Filled]:
 @pytest.fixture
 def store(filled: Filled) -> Iterator[Store]:
     """The same store, opened for reading."""
-    with Store(filled.location.path) as opened:
+    with Store(filled.url) as opened:
         yield opened

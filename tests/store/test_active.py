@@ -63,6 +63,7 @@ def test_a_task_that_had_ended_is_not_active_because_its_session_is(filled: Fill
     assert [task.name for task in store.tasks(Filter(active_since=40, until=50))] == ["late"]
 
 
+@pytest.mark.sqlite
 def test_what_was_active_is_found_by_indexes(filled: Filled) -> None:
     """However many sessions there were before and after."""
     wanted = Filter(active_since=5.0, until=9.0)
@@ -136,6 +137,7 @@ def test_among_very_many_names_the_newest_are_found(
     assert [each.name for each in store.names("etl", limit=1)] == ["parse"]
 
 
+@pytest.mark.sqlite
 def test_the_names_that_started_last_are_found_by_indexes(filled: Filled) -> None:
     """No step reads the whole table."""
     plans = plans_of(filled, lambda connection: summaries.names(connection, None, (10, 10)))

@@ -73,6 +73,7 @@ def test_an_export_comes_in_chunks_of_whole_lines(filled: Filled, store: Store) 
     assert ids == list(range(1, 1201))
 
 
+@pytest.mark.sqlite
 def test_an_export_holds_nothing_between_two_chunks(filled: Filled, store: Store, store_path: Path) -> None:
     """Whoever reads slowly does not keep the log from being moved into the file."""
     session = filled.session()

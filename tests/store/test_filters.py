@@ -248,6 +248,7 @@ def test_a_cursor_comes_back_as_it_was(started: float | None, number: int) -> No
     assert str(cursor).replace("-", "").replace("_", "").isalnum()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("wanted", "index"),
     [
@@ -274,6 +275,7 @@ def test_tasks_are_found_by_an_index(filled: Filled, wanted: Filter, index: str)
         assert "SCAN tasks\n" not in plans
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("wanted", "index"),
     [
@@ -297,6 +299,7 @@ def test_sessions_are_found_by_an_index(filled: Filled, wanted: Filter, index: s
         assert "SCAN tasks\n" not in plans
 
 
+@pytest.mark.sqlite
 def test_what_belongs_to_a_page_is_found_by_its_keys(filled: Filled) -> None:
     """Figures, metadata, owners and events of a session cost what it holds, not what the store holds."""
     asked: list[Callable[[Any], object]] = [

@@ -62,6 +62,7 @@ def damage(path: str, *pages: int) -> None:
             file.write(b"\xa5" * PAGE)
 
 
+@pytest.mark.sqlite
 def test_a_check_tells_what_there_is(filled: Filled, store: Store) -> None:
     """Sizes, rows, versions, who writes, what was lost."""
     fill(filled, sessions=2, tasks=3)
@@ -82,24 +83,27 @@ def test_a_check_tells_what_there_is(filled: Filled, store: Store) -> None:
     assert quick == {name: value for name, value in facts.items() if name != "integrity"}
 
 
+@pytest.mark.sqlite
 def test_a_check_says_what_an_old_sqlite_means(filled: Filled, store: Store) -> None:
     """Only where it is old."""
     is_old = sqlite3.sqlite_version_info < (3, 51, 3)
     assert ("sqlite_note" in store.check()) == is_old
 
 
+@pytest.mark.sqlite
 def test_a_check_finds_damage(filled: Filled) -> None:
     """What SQLite says is wrong, instead of an exception; rows that cannot be counted are left out."""
     fill(filled)
     leaf = pages_of(filled, "tasks")[5]
     filled.close()
     damage(filled.location.path, leaf)
-    with Store(filled.location.path) as store:
+    with Store(filled.url) as store:
         facts = store.check()
     assert "malformed" in facts["integrity"]
     assert "rows" not in facts
 
 
+@pytest.mark.sqlite
 def test_a_backup_is_whole_while_others_write(filled: Filled, store: Store, tmp_path: Path) -> None:
     """A plain copy would lose what stands in the log; this one is a store like the first, for its owner only."""
     fill(filled)
@@ -127,6 +131,7 @@ def test_a_backup_is_whole_while_others_write(filled: Filled, store: Store, tmp_
         assert len(copy.query("SELECT DISTINCT rev FROM sessions").rows) == 1
 
 
+@pytest.mark.sqlite
 def test_a_backup_replaces_nothing(filled: Filled, store: Store, tmp_path: Path) -> None:
     """Neither another file nor the store itself; where it cannot be made nothing is left."""
     other = tmp_path / "other.txt"
@@ -147,21 +152,23 @@ def test_a_backup_of_nothing_makes_nothing(tmp_path: Path) -> None:
     assert not target.exists()
 
 
+@pytest.mark.sqlite
 def test_a_sound_store_is_recovered_whole(filled: Filled, tmp_path: Path) -> None:
     """Every row, with its number; nothing unreadable."""
     fill(filled)
     target = str(tmp_path / "saved.db")
-    with Store(filled.location.path) as store:
+    with Store(filled.url) as store:
         rows = store.check()["rows"]
     assert recover(filled.location.path, target) == {**rows, "unreadable rows": 0}
     tables = ("processes", "sessions", "tasks", "events", "metadata")
-    with Store(target) as copy, Store(filled.location.path) as store:
+    with Store(target) as copy, Store(filled.url) as store:
         assert copy.check()["integrity"] == "ok"
         for table in tables:
             assert copy.query(f"SELECT * FROM {table}").rows == store.query(f"SELECT * FROM {table}").rows
     assert stat.S_IMODE(os.stat(target).st_mode) == 0o600
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("broken", [[0], [5], [-1], [3, 4, 5], [2, 9], list(range(2, 14))])
 def test_what_is_on_sound_pages_is_saved(filled: Filled, tmp_path: Path, broken: list[int]) -> None:
     """The first page of tasks broken, one in the middle, the last, several: all others' rows are there."""
@@ -187,6 +194,7 @@ def test_what_is_on_sound_pages_is_saved(filled: Filled, tmp_path: Path, broken:
     assert all(changed[at * PAGE : (at + 1) * PAGE] == before[at * PAGE : (at + 1) * PAGE] for at in sound)
 
 
+@pytest.mark.sqlite
 def test_tasks_outlive_their_sessions_rows(filled: Filled, tmp_path: Path) -> None:
     """Where the sessions cannot be read, their tasks get new ones that say so."""
     fill(filled)
@@ -202,6 +210,7 @@ def test_tasks_outlive_their_sessions_rows(filled: Filled, tmp_path: Path) -> No
         assert copy.query("SELECT count(*) FROM v_running").rows == ((0,),)
 
 
+@pytest.mark.sqlite
 def test_what_ran_when_its_process_was_lost_runs_no_more(filled: Filled, tmp_path: Path) -> None:
     """Nobody can tell whose it is, so it does not stand among what runs."""
     session = filled.session(status=None, process_id=filled.process())
@@ -216,6 +225,7 @@ def test_what_ran_when_its_process_was_lost_runs_no_more(filled: Filled, tmp_pat
         assert [task.status for task in copy.tasks()] == ["running"]
 
 
+@pytest.mark.sqlite
 def test_what_stands_in_the_log_is_saved_too(filled: Filled, tmp_path: Path) -> None:
     """The file alone is not all of a store."""
     fill(filled, sessions=2, tasks=2)
@@ -238,12 +248,14 @@ def test_a_file_that_holds_nothing_of_ours_is_not_recovered(tmp_path: Path) -> N
     assert not target.exists()
 
 
+@pytest.mark.sqlite
 def test_recovery_replaces_nothing(filled: Filled, tmp_path: Path) -> None:
     """The target must be new; the source least of all is written over."""
     with pytest.raises(StoreError, match="exists already"):
         recover(filled.location.path, filled.location.path)
 
 
+@pytest.mark.sqlite
 def test_a_newer_store_is_recovered_by_a_newer_progstore(filled: Filled, tmp_path: Path) -> None:
     """This one would lose what it does not know."""
     filled.run("UPDATE store_info SET value = '99' WHERE key = 'min_reader'")

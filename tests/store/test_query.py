@@ -17,6 +17,7 @@ from tests.store.conftest import Filled
 COUNTING = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n{end}) SELECT i FROM n"
 
 
+@pytest.mark.sqlite
 def test_a_question_is_answered_with_its_columns(filled: Filled, store: Store) -> None:
     """Parameters by place or by name."""
     filled.session("nightly")
@@ -25,6 +26,7 @@ def test_a_question_is_answered_with_its_columns(filled: Filled, store: Store) -
     assert store.query("SELECT id, name AS who FROM sessions WHERE name = :name", {"name": "nightly"}) == expected
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "sql",
     [
@@ -43,11 +45,13 @@ def test_whatever_only_reads_is_allowed(filled: Filled, store: Store, sql: str) 
     assert store.query(sql).rows == ((1,),)
 
 
+@pytest.mark.sqlite
 def test_a_plan_may_be_asked_for(filled: Filled, store: Store) -> None:
     """EXPLAIN QUERY PLAN changes nothing."""
     assert store.query("EXPLAIN QUERY PLAN SELECT * FROM tasks").columns[-1] == "detail"
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("sql", "said"),
     [
@@ -97,6 +101,7 @@ def test_whatever_is_not_a_question_is_refused(
     assert (store.query("SELECT * FROM tasks").rows, sorted(os.listdir(tmp_path))) == before
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("params", [[10**30], ["lone \ud800"], [object()], {"wrong": 1}, [1, 2], 5])
 def test_parameters_that_sqlite_cannot_take_are_refused(
     filled: Filled, store: Store, params: Sequence[Any] | Mapping[str, Any]
@@ -106,6 +111,7 @@ def test_parameters_that_sqlite_cannot_take_are_refused(
         store.query("SELECT :right", params)
 
 
+@pytest.mark.sqlite
 def test_a_question_ends_when_its_time_is_over(filled: Filled, store: Store) -> None:
     """One that never would: it is interrupted, and the message says what to do."""
     with pytest.raises(BadQuery, match=r"after 0\.2 s; add a condition"):
@@ -114,6 +120,7 @@ def test_a_question_ends_when_its_time_is_over(filled: Filled, store: Store) -> 
         store.query("SELECT count(*) FROM (" + COUNTING.format(end="") + ")", seconds=0.2)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "sql",
     [
@@ -128,12 +135,14 @@ def test_no_function_runs_on_when_the_time_is_over(filled: Filled, store: Store,
         store.query(sql, seconds=0.1)
 
 
+@pytest.mark.sqlite
 def test_text_is_trimmed_as_sqlite_does(filled: Filled, store: Store) -> None:
     """Of blanks, of the signs that are given, of nothing."""
     sql = "SELECT trim(' a '), trim('xxaxy', 'xy'), ltrim(5.5, 5), rtrim('axx', 'x'), trim('a', ''), trim(NULL, 'a')"
     assert store.query(sql).rows == (("a", "a", ".5", "a", "a", None),)
 
 
+@pytest.mark.sqlite
 def test_an_answer_has_so_many_rows_and_says_that_there_were_more(filled: Filled, store: Store) -> None:
     """Exactly as many as there are is not more."""
     three = COUNTING.format(end=" LIMIT 3")
@@ -141,6 +150,7 @@ def test_an_answer_has_so_many_rows_and_says_that_there_were_more(filled: Filled
     assert store.query(three, limit=3) == QueryResult(("i",), ((1,), (2,), (3,)), truncated=False)
 
 
+@pytest.mark.sqlite
 def test_an_answer_has_so_many_characters(filled: Filled, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few rows can be large, too; the first is always there."""
     monkeypatch.setattr(questions, "LARGEST_RESULT", 1000)
@@ -155,6 +165,7 @@ def test_limits_have_limits(filled: Filled, store: Store, limits: dict[str, Any]
         store.query("SELECT 1", **limits)
 
 
+@pytest.mark.sqlite
 def test_what_is_no_text_is_shown_as_text(filled: Filled, store: Store) -> None:
     """Blobs, broken UTF-8 and infinities; an answer can always be made JSON of."""
     sql = "SELECT x'00ff', CAST(x'61ff62' AS TEXT), 9e999, -9e999, NULL, 1.5"

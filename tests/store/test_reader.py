@@ -34,6 +34,7 @@ def test_where_there_is_no_store_the_message_says_what_makes_one(tmp_path: Path)
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.sqlite
 def test_a_store_that_is_made_later_is_found(filled: Filled, tmp_path: Path) -> None:
     """The same object, asked again."""
     path = tmp_path / "later.db"
@@ -90,6 +91,7 @@ def test_a_newer_store_is_refused_also_when_it_is_upgraded_meanwhile(filled: Fil
         store.query("SELECT 1")
 
 
+@pytest.mark.sqlite
 def test_an_older_schema_says_how_to_upgrade(filled: Filled, store: Store) -> None:
     """Readers never migrate."""
     filled.run("DROP TABLE metadata")
@@ -98,6 +100,7 @@ def test_an_older_schema_says_how_to_upgrade(filled: Filled, store: Store) -> No
         store.sessions()
 
 
+@pytest.mark.sqlite
 def test_damage_is_told_with_the_way_out(filled: Filled) -> None:
     """Only what is asked of the damaged part fails."""
     with filled.together():
@@ -115,6 +118,7 @@ def test_damage_is_told_with_the_way_out(filled: Filled) -> None:
         assert store.query("SELECT count(*) FROM sessions").rows == ((1,),)
 
 
+@pytest.mark.sqlite
 def test_a_store_that_was_replaced_is_read_anew(filled: Filled, store: Store, tmp_path: Path) -> None:
     """By another file at the same path: connections to the old one are dropped, and the version grows."""
     filled.session("old")
@@ -133,6 +137,7 @@ def test_a_store_that_was_replaced_is_read_anew(filled: Filled, store: Store, tm
     assert store.data_version() > version
 
 
+@pytest.mark.sqlite
 def test_a_store_that_is_deleted_is_not_found(filled: Filled, store: Store) -> None:
     """A connection that is still open does not pretend that it is there."""
     store.sessions()
@@ -163,6 +168,7 @@ def test_one_answer_stands_at_one_moment(filled: Filled) -> None:
         assert connection.exec_driver_sql(count).scalar() == 1
 
 
+@pytest.mark.sqlite
 def test_nothing_is_held_between_two_questions(filled: Filled, store: Store) -> None:
     """All of the log can be moved into the file, and SQLite may begin it anew."""
     filled.session()
@@ -175,6 +181,7 @@ def test_nothing_is_held_between_two_questions(filled: Filled, store: Store) -> 
     assert (busy, log) == (0, moved)
 
 
+@pytest.mark.sqlite
 def test_a_store_whose_directory_cannot_be_written_is_read(filled: Filled) -> None:
     """Where SQLite may not make its helper files and nobody writes, the file is read as it stands."""
     filled.session()
@@ -200,6 +207,7 @@ def forked(work: Callable[[], bool]) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+@pytest.mark.sqlite
 @pytest.mark.filterwarnings("ignore:.*use of fork")
 def test_a_store_is_read_on_both_sides_of_a_fork(filled: Filled, store: Store) -> None:
     """Connections are closed before, and opened again by whoever asks first."""
@@ -211,12 +219,13 @@ def test_a_store_is_read_on_both_sides_of_a_fork(filled: Filled, store: Store) -
     assert store.data_version() >= version
 
 
+@pytest.mark.sqlite
 @pytest.mark.filterwarnings("ignore:.*use of fork")
 def test_what_a_child_does_loses_nothing_of_its_parents(filled: Filled, store: Store) -> None:
     """The parent writes on after the child opened and closed the store: SQLite's locks are as they were."""
     filled.session()
     store.sessions()
-    assert forked(lambda: len(Store(filled.location.path).sessions()) == 1)
+    assert forked(lambda: len(Store(filled.url).sessions()) == 1)
     filled.session()
     store.close()
     with closing(sqlite3.connect(filled.location.path)) as raw:
@@ -244,6 +253,7 @@ def test_a_fork_waits_for_questions_of_other_threads(filled: Filled, store: Stor
     assert set(counts) == {1}
 
 
+@pytest.mark.sqlite
 @pytest.mark.filterwarnings("ignore:.*use of fork")
 def test_a_child_of_a_fork_amid_a_long_question_is_told(filled: Filled) -> None:
     """Its parent's connection was open and cannot be closed there, so the store is refused in the child only."""

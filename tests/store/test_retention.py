@@ -14,7 +14,6 @@ from sqlalchemy import Connection, insert
 
 from progstore import BadValue, NotFound, PruneReport, Status, StillRunning, StoreBusy, StoreNotFound, VacuumReport
 from progstore.store import removal, tables
-from progstore.store.engine import locate
 from progstore.store.reader import Reader
 from progstore.store.sqlite.lockfile import MAINTENANCE, LockFile
 from progstore.store.store import Store
@@ -169,6 +168,7 @@ def test_a_rule_that_says_nothing_or_nonsense_is_refused(filled: Filled, store: 
     assert ids(store) == [1]
 
 
+@pytest.mark.sqlite
 def test_many_sessions_go_in_many_steps(filled: Filled, store: Store) -> None:
     """More than fit into one question or one transaction; the space is given back."""
     with filled.together():
@@ -278,11 +278,12 @@ def test_what_came_to_life_since_it_was_chosen_stays(filled: Filled) -> None:
         assert removal.remove(cleaner, reader, [session, closed], []) == (1, 0, 0)
         assert removal.remove(cleaner, reader, [], [taken, ended]) == (0, 1, 1)
         reader.close()
-    with Store(filled.location.path) as store:
+    with Store(filled.url) as store:
         (task,) = store.session(session).tasks
         assert (task.id, task.meta, len(store.events())) == (taken, {"a": 1}, 1)
 
 
+@pytest.mark.sqlite
 def test_only_one_clean_up_goes_on_at_a_time(filled: Filled, store: Store) -> None:
     """The second is told so at once; a dry run needs no lock."""
     aged(filled, 40)
@@ -303,6 +304,7 @@ def test_only_one_clean_up_goes_on_at_a_time(filled: Filled, store: Store) -> No
     assert store.prune(older_than=0.0).sessions == 1
 
 
+@pytest.mark.sqlite
 def test_nothing_is_created_by_cleaning_up_what_is_not_there(filled: Filled) -> None:
     """A mistyped path stays what it is."""
     path = filled.location.path + ".typo"
@@ -316,6 +318,7 @@ def test_nothing_is_created_by_cleaning_up_what_is_not_there(filled: Filled) -> 
     assert not os.path.exists(path + ".lock")
 
 
+@pytest.mark.sqlite
 def test_writers_go_on_while_a_store_is_pruned(filled: Filled, store: Store) -> None:
     """None of them fails, and none of what they write meanwhile is touched."""
     with filled.together():
@@ -349,6 +352,7 @@ def test_writers_go_on_while_a_store_is_pruned(filled: Filled, store: Store) -> 
     assert store.check()["integrity"] == "ok"
 
 
+@pytest.mark.sqlite
 def test_vacuum_gives_every_free_page_back(filled: Filled, store: Store) -> None:
     """And says how many bytes that are; a second one finds nothing."""
     with filled.together():
@@ -364,6 +368,7 @@ def test_vacuum_gives_every_free_page_back(filled: Filled, store: Store) -> None
     assert store.vacuum() == VacuumReport(bytes_given_back=0)
 
 
+@pytest.mark.sqlite
 def test_a_busy_store_is_waited_for(filled: Filled) -> None:
     """A writer that holds it for longer than SQLite waits only delays a step."""
     holding, held = threading.Event(), threading.Event()
@@ -380,10 +385,10 @@ def test_a_busy_store_is_waited_for(filled: Filled) -> None:
     def put(connection: Connection) -> None:
         connection.execute(insert(tables.store_info).values(key="a", value="b"))
 
-    with locate(filled.location.path).cleaner() as cleaner:
+    with filled.location.cleaner() as cleaner:
         holder.start()
         held.wait()
         cleaner.transact(put)
     holder.join()
-    with Store(filled.location.path) as store:
+    with Store(filled.url) as store:
         assert store.query("SELECT value FROM store_info WHERE key = 'a'").rows == (("b",),)

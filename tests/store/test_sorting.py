@@ -109,6 +109,7 @@ def test_kinds_are_counted_among_so_many_as_one_asks(many: Filled, store: Store)
             store.facets(newest=bad)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("wanted", "index"),
     [

@@ -101,9 +101,10 @@ def test_a_process_in_another_container_is_judged_by_its_lock(filled: Filled, st
         assert verdict_of(store.task(filled.task(session, status="running", process_id=process))).life is life
 
 
+@pytest.mark.sqlite
 def test_without_a_lock_file_another_container_is_unknown(filled: Filled, store: Store) -> None:
     """Not lost: it was merely not to be found out."""
-    process = filled.process(pid_namespace="pid:[1]")
+    process = filled.process(pid_namespace="pid:[1]", locked=True)
     os.unlink(filled.location.lock)
     task = store.task(filled.task(filled.session(), status="running", process_id=process))
     assert verdict_of(task).life is Life.UNKNOWN
@@ -138,7 +139,7 @@ def test_another_hosts_beats_are_timed_by_our_own_clock(filled: Filled) -> None:
     watch = Watch(filled.location)
 
     def look() -> Verdict:
-        with Store(filled.location.path) as store:
+        with Store(filled.url) as store:
             store._watch = watch
             return verdict_of(store.task(1))
 
@@ -157,7 +158,7 @@ def test_work_that_has_not_moved_for_long_is_stale_where_that_is_asked_for(fille
     filled.task(ended, updated_at=filled.now - 700)
     gone = filled.task(ended, status="running", process_id=filled.dead_process(), updated_at=filled.now - 700)
     assert verdict_of(store.task(task)).life is Life.ALIVE
-    with Store(filled.location.path, stale_after=600) as watchful:
+    with Store(filled.url, stale_after=600) as watchful:
         stale = verdict_of(watchful.task(task))
         assert (stale.life, stale.since) == (Life.STALE, filled.now - 700)
         assert stale.reason.startswith("nothing has moved, though process")
@@ -168,7 +169,7 @@ def test_work_that_has_not_moved_for_long_is_stale_where_that_is_asked_for(fille
         assert verdict_of(watchful.task(task)).life is Life.ALIVE
     for never in (-1.0, float("nan"), float("inf")):
         with pytest.raises(BadValue, match="stale_after"):
-            Store(filled.location.path, stale_after=never)
+            Store(filled.url, stale_after=never)
 
 
 def test_settlement_notes_what_is_lost_and_leaves_the_status_alone(filled: Filled, store: Store) -> None:

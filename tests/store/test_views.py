@@ -33,6 +33,7 @@ def test_a_shell_sees_what_runs_with_no_program_of_ours(store_path: Path) -> Non
     assert done.stdout == 'Ingest|45.5|91.0|200.0|file|{"model":"x"}\n'
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", NAMES)
 def test_every_column_is_documented_in_the_file_itself(filled: Filled, store: Store, name: str) -> None:
     """`.schema v_tasks` explains itself, and names the columns that are there."""
@@ -86,6 +87,7 @@ def test_history_has_a_row_for_each_ended_run(filled: Filled, store: Store) -> N
     )
 
 
+@pytest.mark.sqlite
 def test_names_are_asked_for_by_session_without_reading_the_others(filled: Filled, store: Store) -> None:
     """The condition reaches the index."""
     plan = store.query("EXPLAIN QUERY PLAN SELECT * FROM v_names WHERE session = 'nightly'").rows

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,7 +67,15 @@ class Serve(Protocol):
     """Serves a store and gives a client of the server; with no `path` this test's store."""
 
     def __call__(
-        self, *, access: Access | None = None, root_path: str = "", mounted_at: str = "", path: Path | None = None
+        self,
+        *,
+        access: Access | None = None,
+        root_path: str = "",
+        mounted_at: str = "",
+        path: Path | None = None,
+        stale_after: float = 0.0,
+        jobs: Mapping[str, progstore.Job] | None = None,
+        jobs_at_once: int = 4,
     ) -> httpx.Client:
         """The client; its base URL is the server."""
 
@@ -78,10 +86,17 @@ def serve(store_path: Path) -> Iterator[Serve]:
     ends: list[Callable[[], None]] = []
 
     def start(
-        *, access: Access | None = None, root_path: str = "", mounted_at: str = "", path: Path | None = None
+        *,
+        access: Access | None = None,
+        root_path: str = "",
+        mounted_at: str = "",
+        path: Path | None = None,
+        stale_after: float = 0.0,
+        jobs: Mapping[str, progstore.Job] | None = None,
+        jobs_at_once: int = 4,
     ) -> httpx.Client:
-        store = progstore.open_store(str(path or store_path))
-        app: Any = create_app(store, root_path=root_path, auth=access)
+        store = progstore.open_store(str(path or store_path), stale_after=stale_after)
+        app: Any = create_app(store, root_path=root_path, auth=access, jobs=jobs, jobs_at_once=jobs_at_once)
         listener = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(
             uvicorn.Config(_mounted(app, mounted_at) if mounted_at else app, log_config=None, access_log=False)

@@ -253,3 +253,17 @@ def test_head_is_answered_like_get_without_the_body(site: httpx.Client, ingest: 
             whole.status_code,
             whole.headers["content-length"],
         )
+
+
+def test_a_push_token_reads_and_deletes_nothing(serve: Serve, ingest: object) -> None:
+    """Neither as a bearer nor by signing in; and no cookie stands for it."""
+    site = serve(access=Access(tokens=("alpha",), view_tokens=("look",), push_tokens=("send",)))
+    sent = {"authorization": "Bearer send"}
+    for path in GUARDED_PAGES:
+        assert site.get(path, headers=sent).status_code == 401, path
+    for path in GUARDED_JSON:
+        assert site.get(path, headers=sent).status_code == 403, path
+    assert site.delete("/api/v1/sessions/1", headers=sent).status_code == 403
+    assert site.post("/login", data={"token": "send"}).status_code == 401
+    forged = {"cookie": f"{cookie_name('send')}={cookie_value('send')}"}
+    assert site.get("/api/v1/sessions", headers=forged).status_code == 401

@@ -79,17 +79,20 @@ def test_an_old_error_no_longer_needs_attention(site: httpx.Client, filled: Fill
 
 
 @pytest.mark.parametrize(
-    ("silent", "reported", "where"), [(100, 100, "recovered"), (100, -5, "attention"), (5, 100, "active")]
+    ("received", "where"),
+    [(-100.0, "recovered"), (-5.0, "recovered"), (-4000.0, "attention"), (5.0, "active"), (None, "attention")],
 )
-def test_another_hosts_run_is_recovered_until_it_reports(
-    site: httpx.Client, filled: Filled, silent: float, reported: float, where: str
+def test_what_was_sent_is_recovered_until_it_reports(
+    site: httpx.Client, filled: Filled, received: float | None, where: str
 ) -> None:
-    """One that was running before this server began, and from which nothing was heard since; one that reported to it
-    and then fell silent needs attention, and one that beats is active.
+    """One of which nothing was received since this server began, whether it was alive then or silent for a while; one
+    that was silent for more than an hour is lost. What writes to the store itself is never recovered.
     """
-    far = filled.process(host="far", machine_id="m", boot_id="b", pid_namespace="p", heartbeat_at=filled.now - silent)
+    far = filled.process(host="far", machine_id="m", boot_id="b", pid_namespace="p", heartbeat_at=filled.now - 100)
     session = filled.session("import", status=None, process_id=far, host="far")
-    filled.task(session, status="running", process_id=far, updated_at=filled.now - reported)
+    filled.task(session, status="running", process_id=far)
+    if received is not None:
+        filled.run(f"INSERT INTO remotes VALUES ({far}, {filled.now + received}, 0)")
     page = site.get("/").text
     assert "import" in lane(page, where)
     assert ("1 recovered" in text_of(page)) == (where == "recovered")

@@ -28,6 +28,7 @@ from litestar.params import FromPath
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
+from websockets.sync.client import connect
 
 import progstore
 from progstore_web import Access, ProgstorePlugin
@@ -154,9 +155,19 @@ def check_pages(client: httpx.Client, root: str) -> None:
     assert client.post(f"{root}/login", headers={"origin": "https://evil.example"}).status_code == 403
     with progstore.open_store() as store:
         key = share_key(Access(), store.session(1))
+    check_socket(client, root)
     shared = client.get(f"{root}/embed/{key}")
     assert f"{client.base_url}{root}/embed/{key}" in shared.text
     follow_all(client, shared, root)
+
+
+def check_socket(client: httpx.Client, root: str) -> None:
+    """A web socket opens below `root`, and is told what was posted there."""
+    assert client.post(f"{root}/progress", json={"task_id": "a"}).json() == {"ok": True}
+    assert client.get(f"{root}/ws").status_code == 426
+    address = str(client.base_url.join(f"{root}/ws")).replace("http", "ws", 1)
+    with connect(address, proxy=None) as watched:
+        assert '"task_id":"a"' in str(watched.recv(30))
 
 
 def test_below_fastapi(

@@ -33,7 +33,8 @@ KINDS: dict[str, tuple[type, ...]] = {
 def described(site: httpx.Client, filled: Filled) -> Schema:
     """The description, of a server over a store with something of each kind in it."""
     session = filled.session(status=None, process_id=filled.process())
-    filled.task(session, status="running", process_id=1)
+    filled.task(session, status="running", process_id=1, key="job")
+    filled.meta(session, job="nightly")
     task = filled.task(session, "Parse", "error", error_type="ValueError", error="row 7", curve="[[0,0],[1,5]]")
     filled.meta(session, task, model="tiny", depth={"levels": [1, None]})
     filled.event(session, task, data='{"row": 7}')
@@ -132,18 +133,21 @@ def test_answers_are_as_described(site: httpx.Client, described: Schema) -> None
     """Every GET that answers JSON, and problems too; a schema that is wrong would be found."""
     asked = 0
     for path, method, operation in operations(described):
-        answer = operation["responses"]["200"].get("content", {}).get("application/json")
+        answer = operation["responses"].get("200", {}).get("content", {}).get("application/json")
         if method != "get" or answer is None:
             continue
-        address = path.replace("{session_id}", "1").replace("{task_id}", "1")
+        address = path.replace("{session_id}", "1").replace("{task_id}", "1").replace("{run_id}", "1")
         query = {"session": "nightly", "task": "Ingest"} if path.endswith("/history") else {}
         found = site.get(address, params=query)
         assert found.status_code == 200, path
         assert fits(described, answer["schema"], found.json(), path) == []
         asked += 1
-    assert asked >= 11
+    assert asked >= 13
     problem = site.get("/api/v1/sessions/99")
     assert fits(described, {"$ref": "#/components/schemas/Problem"}, problem.json()) == []
+    stopping = described["paths"]["/api/v1/sessions/{session_id}/stop"]["post"]["responses"]["202"]
+    asked_to_stop = site.post("/api/v1/sessions/1/stop").json()
+    assert fits(described, stopping["content"]["application/json"]["schema"], asked_to_stop) == []
     report = site.post("/api/v1/prune", json={"older_than": 0}).json()
     assert fits(described, {"$ref": "#/components/schemas/PruneReport"}, report) == []
     assert fits(described, {"$ref": "#/components/schemas/SessionView"}, {**report, "id": "1"}) != []

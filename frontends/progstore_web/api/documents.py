@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import get
@@ -75,6 +75,45 @@ class Facets:
     host: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class JobParameter:
+    """What a parameter of a job takes; `choices` are all that a `choice` may be."""
+
+    name: str
+    kind: Literal["text", "int", "float", "bool", "date", "datetime", "path", "choice"]
+    required: bool
+    default: Any
+    many: bool
+    optional: bool
+    choices: list[str]
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobOffer:
+    """A job that may be started."""
+
+    name: str
+    summary: str
+    parameters: list[JobParameter]
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """All jobs that may be started."""
+
+    items: list[JobOffer]
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """A session that was asked to stop; `heeded` says whether something in it ends when it is."""
+
+    id: int
+    stop_requested_at: float | None
+    heeded: bool
+
+
 class Answer(ResponseSpec):
     """One answer of the description; Litestar copies deeply what a handler is given, and this never changes."""
 
@@ -93,6 +132,8 @@ class Problem:
     title: str
     status: int
     detail: str
+    faults: Mapping[str, str] | None = None
+    """Of a job's arguments: for each parameter what is wrong."""
 
 
 class PruneRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 
-from progstore_web.access import COOKIE_SECONDS, Attempts, Role, cookie_name, cookie_value
+from progstore_web.access import COOKIE_SECONDS, Attempts, cookie_name, cookie_value
 from progstore_web.conditional import HTML, AnyRequest
 from progstore_web.site import Site, is_for_programs, own_path, root_of, see
 
@@ -26,7 +26,7 @@ class SignIn:
 
         @get("/login")
         async def ask(request: AnyRequest) -> Response[bytes]:
-            if site.role(request):
+            if site.role(request).may_read:
                 return see(root_of(request) + "/")
             return self._form(request, "/", 200, "")
 
@@ -51,7 +51,7 @@ class SignIn:
         target = request.scope["path"] + (f"?{rest}" if rest else "")
         if token is not None:
             return self._try(request, token, target)
-        if self._site.role(request):
+        if self._site.role(request).may_read:
             return None
         if is_for_programs(request.scope["path"]):
             self._site.check_reader(request)
@@ -67,7 +67,7 @@ class SignIn:
             refused = self._form(request, target, 429, f"Too many wrong tokens. Try again in {int(wait) + 1} s.")
             refused.headers["retry-after"] = str(int(wait) + 1)
             return refused
-        if self._site.access.role_of(token) is Role.NOBODY:
+        if not self._site.access.role_of(token).may_read:
             self._attempts.failed(address)
             return self._form(request, target, 401, "That is not a token of this server.")
         return see(

@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from progstore import BadQuery
 from progstore_web.conditional import JSON, AnyRequest, answer
-from progstore_web.shown.sql import AT_ONCE, EXAMPLES, ROWS_IN_FILES, ROWS_SHOWN, SECONDS, Answer, Asker, Sql
+from progstore_web.shown.sql import AT_ONCE, ROWS_IN_FILES, ROWS_SHOWN, SECONDS, Answer, Asker, Sql, examples
 from progstore_web.site import Site
 from progstore_web.tables import MEDIA_TYPE, csv_of
 
@@ -35,7 +35,7 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
             status=503 if not is_free else 400 if shown.fault else 200,
             shown=shown,
             query=urlencode({"q": q}, errors="replace"),
-            examples=[(each.title, urlencode({"q": each.sql})) for each in EXAMPLES],
+            examples=[(each.title, urlencode({"q": each.sql})) for each in examples(site.store)],
             limits=(SECONDS, ROWS_SHOWN, ROWS_IN_FILES),
         )
         if not is_free:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from progstore import Filter, Life, SessionView, Status, Store, StoreError, StoreNotFound, TaskView
 from progstore_web.bars import Bar, session_bar, task_bar
+from progstore_web.shown.job_run import can_stop
 from progstore_web.shown.trees import Row, rows_of, some_of
 from progstore_web.wording import BYTES, amount, counted, failure, number, state
 
@@ -59,6 +59,11 @@ class Card:
             return counted(self._only) + ("" if word == state(self.session).word else f", {word}")
         counts = [f"{count:,} {word}" for word, count in sorted(self.session.counts.items()) if count]
         return f"{sum(self.session.counts.values()):,} tasks: {', '.join(counts)}" if counts else "no task"
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether there is any use in asking it to stop."""
+        return can_stop(self.session, (row.task for row in self.rows))
 
     @property
     def message(self) -> str:
@@ -120,9 +125,9 @@ class Lane:
 class Board:
     """The first page, of the live sessions and of the newest. `has_older` says that there are more in the history.
 
-    `recovered` are those of other hosts that were running before this server began, and from which nothing was heard
-    since. `trouble` is why the store cannot be read, or empty; `missing` says that there is no store yet, which is no
-    fault.
+    `recovered` are those that were received from elsewhere before this server began, and from which nothing was
+    received since. `trouble` is why the store cannot be read, or empty; `missing` says that there is no store yet,
+    which is no fault.
     """
 
     active: Lane = Lane()
@@ -179,7 +184,6 @@ class BoardReader:
         """`began` is when the server did, seconds UTC."""
         self._store = store
         self._began = began
-        self._host = socket.gethostname()
         self._ended: dict[int, tuple[SessionView, tuple[TaskView, ...]]] = {}
 
     def read(self, now: float) -> Board:
@@ -199,7 +203,7 @@ class BoardReader:
         self._forget_all_but(every)
         lanes: dict[str, list[tuple[SessionView, tuple[TaskView, ...]]]] = {}
         for session, tasks in self._with_tasks(ordered):
-            lanes.setdefault(self._lane(session, tasks, now), []).append((session, tasks))
+            lanes.setdefault(self._lane(session, now), []).append((session, tasks))
         return Board(
             active=_lane(lanes.get("active", ()), LIVE_LIMIT),
             recovered=_lane(lanes.get("recovered", ()), LIVE_LIMIT),
@@ -208,20 +212,17 @@ class BoardReader:
             has_older=newest.next_cursor is not None,
         )
 
-    def _lane(self, session: SessionView, tasks: tuple[TaskView, ...], now: float) -> str:
+    def _lane(self, session: SessionView, now: float) -> str:
         if _is_over(session):
             # A declared session has no end of its own.
             is_news = (session.ended_at or session.started_at or 0.0) > now - ATTENTION_SECONDS
             return "attention" if is_news and state(session).tone == "bad" else "completed"
-        if self._is_recovered(session, tasks):
+        if self._is_recovered(session):
             return "recovered"
         return "attention" if state(session).tone in ("warn", "bad") else "active"
 
-    def _is_recovered(self, session: SessionView, tasks: tuple[TaskView, ...]) -> bool:
-        verdict = session.verdict
-        if verdict is None or verdict.life not in (Life.UNREACHABLE, Life.UNKNOWN) or session.host == self._host:
-            return False
-        return all((task.updated_at or 0.0) < self._began for task in tasks)
+    def _is_recovered(self, session: SessionView) -> bool:
+        return session.received_at is not None and session.received_at < self._began and not _is_lost(session)
 
     def _with_tasks(self, sessions: list[SessionView]) -> list[tuple[SessionView, tuple[TaskView, ...]]]:
         ids = tuple(session.id for session in sessions if not _is_over(session))

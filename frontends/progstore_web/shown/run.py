@@ -11,6 +11,7 @@ import msgspec
 
 from progstore import EventView, NotFound, SessionView, Store, TaskView
 from progstore_web.charts import Place, place
+from progstore_web.shown.job_run import can_stop
 from progstore_web.shown.trees import rows_of
 from progstore_web.wording import failure, state
 
@@ -51,6 +52,11 @@ class Run:
     def is_live(self) -> bool:
         """Whether verdicts or percents can change without a write."""
         return not self.session.status.is_terminal or any(not task.status.is_terminal for task in self.session.tasks)
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether there is any use in asking it to stop."""
+        return can_stop(self.session, self.session.tasks)
 
     @property
     def message(self) -> str:

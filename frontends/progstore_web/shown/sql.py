@@ -27,8 +27,8 @@ TITLE_SHOWN = 2000
 LINE_SHOWN = 40
 """Characters that stand in one line of a cell; longer values are broken."""
 
-_COLUMN = re.compile(r"^ .* AS (\w+),? -- (.*)$", re.MULTILINE)
-_PURPOSE = re.compile(r"AS\n-- (.*)")
+_DAYS_AGO = re.compile(r"datetime\('now', '-(\d+) days'\)")
+_POSTGRES_DAYS_AGO = r"to_char(now() - interval '\1 days', 'YYYY-MM-DD HH24:MI:SS')"
 
 
 class Example(NamedTuple):
@@ -55,24 +55,24 @@ EXAMPLES = (
     ),
     Example(
         "Slowest names",
-        "SELECT session, name, count(*) AS runs, round(avg(seconds), 2) AS mean, max(seconds) AS longest\n"
+        "SELECT session, name, count(*) AS runs, round(CAST(avg(seconds) AS numeric), 2) AS mean, max(seconds) AS longest\n"
         "FROM v_history\nWHERE status = 'complete'\nGROUP BY session, name\nORDER BY mean DESC\nLIMIT 20",
     ),
     Example(
         "Slower than usual",
         "WITH usual AS (\n  SELECT session, name, avg(seconds) AS mean FROM v_history\n"
         "  WHERE status = 'complete' GROUP BY session, name HAVING count(*) > 4\n)\n"
-        "SELECT session_id, session, name, seconds, round(mean, 2) AS mean, round(seconds / mean, 1) AS times\n"
+        "SELECT session_id, session, name, seconds, round(CAST(mean AS numeric), 2) AS mean, round(CAST(seconds / mean AS numeric), 1) AS times\n"
         "FROM v_history JOIN usual USING (session, name)\nWHERE seconds > 2 * mean\nORDER BY task_id DESC\nLIMIT 50",
     ),
     Example(
         "Success by name",
-        "SELECT session, name, runs, round(100 * success_rate, 1) AS percent, median_seconds, p90_seconds\n"
+        "SELECT session, name, runs, round(CAST(100 * success_rate AS numeric), 1) AS percent, median_seconds, p90_seconds\n"
         "FROM v_names\nORDER BY success_rate, runs DESC\nLIMIT 50",
     ),
     Example(
         "Hours by day",
-        "SELECT date(started) AS day, count(*) AS tasks, round(sum(seconds) / 3600, 2) AS hours\n"
+        "SELECT substr(started, 1, 10) AS day, count(*) AS tasks, round(CAST(sum(seconds) / 3600 AS numeric), 2) AS hours\n"
         "FROM v_tasks\nWHERE parent_id IS NULL AND started > datetime('now', '-30 days')\n"
         "GROUP BY day\nORDER BY day DESC",
     ),
@@ -188,14 +188,16 @@ class Asker:
 
 def read_views(store: Store) -> tuple[View, ...]:
     """The views as the store explains them. Raises StoreError."""
-    found = store.query("SELECT name, sql FROM sqlite_master WHERE type = 'view' ORDER BY rowid", seconds=SECONDS)
-    return tuple(_view(name, sql) for name, sql in found.rows)
+    return tuple(
+        View(view.name, view.purpose, tuple(Column(*column) for column in view.columns)) for view in store.views()
+    )
 
 
-def _view(name: str, sql: str) -> View:
-    purpose = _PURPOSE.search(sql)
-    columns = tuple(Column(*match.groups()) for match in _COLUMN.finditer(sql))
-    return View(name, purpose[1] if purpose else "", columns)
+def examples(store: Store) -> tuple[Example, ...]:
+    """Questions that are worth asking, in the words of the store's database."""
+    if not store.url.startswith("postgresql:"):
+        return EXAMPLES
+    return tuple(Example(each.title, _DAYS_AGO.sub(_POSTGRES_DAYS_AGO, each.sql)) for each in EXAMPLES)
 
 
 def _narrowed(answer: Answer) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +17,8 @@ depends_on = None
 
 # SQLite gives AUTOINCREMENT only to a plain INTEGER key.
 ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+# Compared by bytes, as SQLite does.
+WORDS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -26,7 +29,11 @@ def upgrade() -> None:
     _create_events()
     _create_metadata()
     _create_store_info()
-    with open(os.path.splitext(__file__)[0] + "_views.sql", encoding="utf-8") as file:
+    if _is_postgresql():
+        # Before a process goes, PostgreSQL looks for what refers to it.
+        _index("ix_tasks_process", "tasks", ["process_id"])
+    views = "_views_postgresql.sql" if _is_postgresql() else "_views.sql"
+    with open(os.path.splitext(__file__)[0] + views, encoding="utf-8") as file:
         for statement in file.read().rstrip().split("\n\n"):
             op.execute(sa.text(statement.replace(":", r"\:")))
 
@@ -36,27 +43,41 @@ def downgrade() -> None:
     raise NotImplementedError("this is the first schema; delete the file instead")
 
 
+def _is_postgresql() -> bool:
+    return bool(op.get_context().dialect.name == "postgresql")
+
+
+def _index(name: str, table: str, columns: list[Any], where: str | None = None) -> None:
+    condition = None if where is None else sa.text(where)
+    op.create_index(op.f(name), table, columns, sqlite_where=condition, postgresql_where=condition)
+
+
+def _started() -> Any:
+    """For what has not begun, read backwards, NULL must come last."""
+    return sa.text("started_at NULLS FIRST") if _is_postgresql() else "started_at"
+
+
 def _create_processes() -> None:
     op.create_table(
         "processes",
         sa.Column("id", ID, nullable=False),
-        sa.Column("uid", sa.Text(), nullable=False),
-        sa.Column("host", sa.Text(), nullable=False),
-        sa.Column("machine_id", sa.Text(), nullable=False),
-        sa.Column("boot_id", sa.Text(), nullable=False),
-        sa.Column("pid_namespace", sa.Text(), nullable=False),
+        sa.Column("uid", WORDS, nullable=False),
+        sa.Column("host", WORDS, nullable=False),
+        sa.Column("machine_id", WORDS, nullable=False),
+        sa.Column("boot_id", WORDS, nullable=False),
+        sa.Column("pid_namespace", WORDS, nullable=False),
         sa.Column("pid", ID, nullable=False),
         sa.Column("start_ticks", ID),
-        sa.Column("program", sa.Text(), nullable=False),
-        sa.Column("argv", sa.Text(), nullable=False),
-        sa.Column("cwd", sa.Text(), nullable=False),
-        sa.Column("username", sa.Text(), nullable=False),
-        sa.Column("python", sa.Text(), nullable=False),
-        sa.Column("progstore_version", sa.Text(), nullable=False),
+        sa.Column("program", WORDS, nullable=False),
+        sa.Column("argv", WORDS, nullable=False),
+        sa.Column("cwd", WORDS, nullable=False),
+        sa.Column("username", WORDS, nullable=False),
+        sa.Column("python", WORDS, nullable=False),
+        sa.Column("progstore_version", WORDS, nullable=False),
         sa.Column("interval", sa.Double(), nullable=False),
         sa.Column("started_at", sa.Double(), nullable=False),
         sa.Column("ended_at", sa.Double()),
-        sa.Column("end_reason", sa.Text()),
+        sa.Column("end_reason", WORDS),
         sa.Column("lost_at", sa.Double()),
         sa.Column("beats", ID, nullable=False, server_default="0"),
         sa.Column("heartbeat_at", sa.Double(), nullable=False),
@@ -66,28 +87,23 @@ def _create_processes() -> None:
         sa.UniqueConstraint("uid", name=op.f("uq_processes_uid")),
         sqlite_autoincrement=True,
     )
-    op.create_index(
-        op.f("ix_processes_live"),
-        "processes",
-        ["id"],
-        sqlite_where=sa.text("ended_at IS NULL"),
-    )
+    _index("ix_processes_live", "processes", ["id"], where="ended_at IS NULL")
 
 
 def _create_sessions() -> None:
     op.create_table(
         "sessions",
         sa.Column("id", ID, nullable=False),
-        sa.Column("uid", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("uid", WORDS, nullable=False),
+        sa.Column("name", WORDS, nullable=False),
+        sa.Column("kind", WORDS, nullable=False),
         sa.Column("process_id", ID),
-        sa.Column("parent_uid", sa.Text()),
-        sa.Column("host", sa.Text(), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False, server_default=""),
+        sa.Column("parent_uid", WORDS),
+        sa.Column("host", WORDS, nullable=False),
+        sa.Column("message", WORDS, nullable=False, server_default=""),
         sa.Column("started_at", sa.Double(), nullable=False),
         sa.Column("ended_at", sa.Double()),
-        sa.Column("end_status", sa.Text()),
+        sa.Column("end_status", WORDS),
         sa.Column("duration", sa.Double()),
         sa.Column("stop_requested_at", sa.Double()),
         sa.Column("rev", ID, nullable=False),
@@ -98,17 +114,12 @@ def _create_sessions() -> None:
         sa.ForeignKeyConstraint(["process_id"], ["processes.id"], name=op.f("fk_sessions_process_id")),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_sessions_history"), "sessions", ["started_at", "id"])
-    op.create_index(op.f("ix_sessions_host"), "sessions", ["host", "started_at", "id"])
-    op.create_index(op.f("ix_sessions_ended"), "sessions", ["ended_at"])
-    op.create_index(op.f("ix_sessions_name"), "sessions", ["name", "started_at", "id"])
-    op.create_index(op.f("ix_sessions_process"), "sessions", ["process_id"])
-    op.create_index(
-        op.f("ix_sessions_unusual"),
-        "sessions",
-        ["end_status", "started_at", "id"],
-        sqlite_where=sa.text("end_status <> 'complete'"),
-    )
+    _index("ix_sessions_history", "sessions", ["started_at", "id"])
+    _index("ix_sessions_host", "sessions", ["host", "started_at", "id"])
+    _index("ix_sessions_ended", "sessions", ["ended_at"])
+    _index("ix_sessions_name", "sessions", ["name", "started_at", "id"])
+    _index("ix_sessions_process", "sessions", ["process_id"])
+    _index("ix_sessions_unusual", "sessions", ["end_status", "started_at", "id"], where="end_status <> 'complete'")
 
 
 def _create_tasks() -> None:
@@ -116,25 +127,25 @@ def _create_tasks() -> None:
         "tasks",
         sa.Column("id", ID, nullable=False),
         sa.Column("session_id", ID, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("key", WORDS, nullable=False),
         sa.Column("attempt", ID, nullable=False),
         sa.Column("process_id", ID),
         sa.Column("parent_id", ID),
-        sa.Column("session_name", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("unit", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("session_name", WORDS, nullable=False),
+        sa.Column("name", WORDS, nullable=False),
+        sa.Column("unit", WORDS, nullable=False),
+        sa.Column("status", WORDS, nullable=False),
         sa.Column("done", sa.Double(), nullable=False),
         sa.Column("total", sa.Double()),
-        sa.Column("total_source", sa.Text()),
+        sa.Column("total_source", WORDS),
         sa.Column("failed", sa.Double(), nullable=False),
         sa.Column("active", sa.Double(), nullable=False),
         sa.Column("cancelled", sa.Double(), nullable=False),
         sa.Column("percent", sa.Double()),
-        sa.Column("message", sa.Text(), nullable=False),
-        sa.Column("error_type", sa.Text()),
-        sa.Column("error", sa.Text()),
-        sa.Column("traceback", sa.Text()),
+        sa.Column("message", WORDS, nullable=False),
+        sa.Column("error_type", WORDS),
+        sa.Column("error", WORDS),
+        sa.Column("traceback", WORDS),
         sa.Column("simulate_from", sa.Double()),
         sa.Column("simulate_until", sa.Double()),
         sa.Column("simulate_since", sa.Double()),
@@ -146,7 +157,7 @@ def _create_tasks() -> None:
         sa.Column("ended_at", sa.Double()),
         sa.Column("duration", sa.Double()),
         sa.Column("lost_at", sa.Double()),
-        sa.Column("curve", sa.Text()),
+        sa.Column("curve", WORDS),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
         sa.UniqueConstraint("session_id", "key", "attempt", name=op.f("uq_tasks_session_id_key_attempt")),
         sa.CheckConstraint(
@@ -157,30 +168,15 @@ def _create_tasks() -> None:
         sa.ForeignKeyConstraint(["parent_id"], ["tasks.id"], name=op.f("fk_tasks_parent_id"), ondelete="SET NULL"),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_tasks_history"), "tasks", ["started_at", "id"])
-    op.create_index(op.f("ix_tasks_roots"), "tasks", ["started_at", "id"], sqlite_where=sa.text("parent_id IS NULL"))
-    op.create_index(op.f("ix_tasks_session_name"), "tasks", ["session_name", "started_at", "id"])
-    op.create_index(op.f("ix_tasks_name"), "tasks", ["name", "started_at", "id"])
-    op.create_index(op.f("ix_tasks_runs"), "tasks", ["session_name", "name", "started_at", "id"])
-    op.create_index(
-        op.f("ix_tasks_live"),
-        "tasks",
-        ["process_id", "id"],
-        sqlite_where=sa.text("ended_at IS NULL"),
-    )
-    op.create_index(op.f("ix_tasks_names"), "tasks", ["session_name", "name", "status", "duration"])
-    op.create_index(
-        op.f("ix_tasks_parent"),
-        "tasks",
-        ["parent_id"],
-        sqlite_where=sa.text("parent_id IS NOT NULL"),
-    )
-    op.create_index(
-        op.f("ix_tasks_unusual"),
-        "tasks",
-        ["status", "started_at", "id"],
-        sqlite_where=sa.text("status <> 'complete'"),
-    )
+    _index("ix_tasks_history", "tasks", [_started(), "id"])
+    _index("ix_tasks_roots", "tasks", [_started(), "id"], where="parent_id IS NULL")
+    _index("ix_tasks_session_name", "tasks", ["session_name", _started(), "id"])
+    _index("ix_tasks_name", "tasks", ["name", _started(), "id"])
+    _index("ix_tasks_runs", "tasks", ["session_name", "name", _started(), "id"])
+    _index("ix_tasks_live", "tasks", ["process_id", "id"], where="ended_at IS NULL")
+    _index("ix_tasks_names", "tasks", ["session_name", "name", "status", "duration"])
+    _index("ix_tasks_parent", "tasks", ["parent_id"], where="parent_id IS NOT NULL")
+    _index("ix_tasks_unusual", "tasks", ["status", "started_at", "id"], where="status <> 'complete'")
 
 
 def _create_events() -> None:
@@ -190,16 +186,16 @@ def _create_events() -> None:
         sa.Column("session_id", ID, nullable=False),
         sa.Column("task_id", ID),
         sa.Column("at", sa.Double(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
-        sa.Column("data", sa.Text()),
+        sa.Column("kind", WORDS, nullable=False),
+        sa.Column("message", WORDS, nullable=False),
+        sa.Column("data", WORDS),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
         sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_events_session_id")),
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_events_task_id")),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_events_session"), "events", ["session_id", "id"])
-    op.create_index(op.f("ix_events_task"), "events", ["task_id"])
+    _index("ix_events_session", "events", ["session_id", "id"])
+    _index("ix_events_task", "events", ["task_id"])
 
 
 def _create_metadata() -> None:
@@ -207,22 +203,22 @@ def _create_metadata() -> None:
         "metadata",
         sa.Column("session_id", ID, autoincrement=False, nullable=False),
         sa.Column("task_id", ID, autoincrement=False, nullable=False, server_default="0"),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("key", WORDS, nullable=False),
+        sa.Column("value", WORDS, nullable=False),
         sa.PrimaryKeyConstraint("session_id", "task_id", "key", name=op.f("pk_metadata")),
         sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_metadata_session_id")),
     )
-    op.create_index(op.f("ix_metadata_search"), "metadata", ["key", sa.text("substr(value, 1, 100)")])
+    _index("ix_metadata_search", "metadata", ["key", sa.text("substr(value, 1, 100)")])
 
 
 def _create_store_info() -> None:
     op.create_table(
         "store_info",
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("key", WORDS, nullable=False),
+        sa.Column("value", WORDS, nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_store_info")),
     )
-    info = sa.table("store_info", sa.column("key", sa.Text()), sa.column("value", sa.Text()))
+    info = sa.table("store_info", sa.column("key", WORDS), sa.column("value", WORDS))
     op.bulk_insert(
         info,
         [

@@ -11,6 +11,7 @@ branch_labels = None
 depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+WORDS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -24,7 +25,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "outgoing",
-        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("url", WORDS, nullable=False),
         sa.Column("session_id", ID, autoincrement=False, nullable=False),
         sa.Column("task_id", ID, autoincrement=False, nullable=False),
         sa.Column("rev", ID, nullable=False),
@@ -33,7 +34,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "senders",
-        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("url", WORDS, nullable=False),
         sa.Column("process_id", ID, autoincrement=False, nullable=False),
         sa.Column("beats", ID, nullable=False),
         sa.PrimaryKeyConstraint("url", "process_id", name=op.f("pk_senders")),

@@ -124,7 +124,7 @@ def _ending(running: Running, command: Sequence[str]) -> Ended:
     elif code == BY_SIGNAL + signal.SIGINT:
         status, reason = Status.CANCELLED, "interrupted"
     else:
-        status, reason = Status.ERROR, f"exit code {code}" if died_of is None else f"killed by {_signal_name(died_of)}"
+        status, reason = Status.ERROR, f"exit code {code}" if died_of is None else f"killed by {signal_name(died_of)}"
     return Ended(code, status, reason, signal=died_of, losses=losses)
 
 
@@ -138,7 +138,7 @@ def _refused(running: Running, program: str) -> str:
     return "is a directory" if os.path.isdir(program) else os.strerror(running.failure or 0)
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
     """`SIGTERM`; of those without a name `signal 40`."""
     try:
         return signal.Signals(number).name

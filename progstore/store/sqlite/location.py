@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SqliteLocation(Location):
-    """An absolute path, with a word for the user about the choice of it."""
+    """An absolute path, with a word for the user about the choice of it, and the server that gets what is written."""
 
     path: str
     notice: str = ""
+    push_to: str = ""
+    dialect: ClassVar[str] = "sqlite"
     foreign: ClassVar[str] = "this SQLite database belongs to another program; choose a file of its own for progstore"
 
     @classmethod
@@ -76,6 +78,10 @@ class SqliteLocation(Location):
         if stat.S_ISDIR(status.st_mode):
             raise StoreError(f"{self.path} is a directory; a store is a file")
         return status.st_dev, status.st_ino
+
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return os.path.exists(self.path)
 
     def writer_engine(self, *, patience: float | None = None) -> Engine:
         """Its transactions begin IMMEDIATE."""

@@ -1,0 +1,111 @@
+"""What jobs on other machines record arrives here, as documents of rows; answered when it is on disk."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from typing import Any
+
+import msgspec
+from litestar import Response, post
+from litestar.concurrency import sync_to_thread
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+
+from progstore import BadValue, IngestReport
+from progstore_web.api.documents import Answer, problems, refuse_others
+from progstore_web.conditional import JSON, AnyRequest
+from progstore_web.problems import TooLarge
+from progstore_web.site import Site
+
+SENT_LIMIT = 4_000_000
+"""Bytes of a document as it is sent."""
+PLAIN_LIMIT = 32_000_000
+"""Bytes of a document when it is unpacked; a small one may hold much."""
+_GZIP = 31
+"""What tells zlib that there is a gzip header."""
+
+
+class _Documented(Operation):
+    """Litestar does not see a body that the handler reads by itself."""
+
+    def __post_init__(self) -> None:
+        self.request_body = RequestBody(
+            content={JSON: OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))},
+            description=(
+                "`format` 1, `sent_at` (seconds by the sender's clock), and lists of rows under `processes`, "
+                "`sessions`, `tasks`, `events` and `metadata`; may be compressed, with `Content-Encoding: gzip`"
+            ),
+            required=True,
+        )
+
+
+def routes(site: Site) -> list[HTTPRouteHandler]:
+    """The route, below /api/v1."""
+
+    @post(
+        "/ingest",
+        status_code=200,
+        summary="Take in what was recorded elsewhere",
+        operation_class=_Documented,
+        request_max_body_size=None,  # counted as it arrives, against a limit that the answer names
+        responses={
+            200: Answer(IngestReport, "It is on disk: how many rows are new here, and which were refused"),
+            **problems(
+                s403="a view token",
+                s413="the body is too large",
+                s415="another encoding than gzip",
+                s503="the store is busy",
+            ),
+        },
+    )
+    async def ingest(request: AnyRequest) -> Response[bytes]:
+        began = time.monotonic()
+        site.check_pusher(request)
+        refuse_others(request, ())
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("gzip", "identity"):
+            raise HTTPException(f"a document comes as it is or as gzip, not as {encoding[:40]!r}", status_code=415)
+        body = await _body(request)
+
+        def take() -> bytes:
+            document = _document(_unpacked(body) if encoding == "gzip" else body)
+            return msgspec.json.encode(site.store.ingest(document, age=time.monotonic() - began).to_dict())
+
+        return Response(await sync_to_thread(take), media_type=JSON, headers={"cache-control": "no-store"})
+
+    return [ingest]
+
+
+async def _body(request: AnyRequest) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > SENT_LIMIT:
+            raise TooLarge(f"a document may have {SENT_LIMIT:,} bytes at most; send less at once")
+    return bytes(body)
+
+
+def _unpacked(body: bytes) -> bytes:
+    unpacking = zlib.decompressobj(_GZIP)
+    try:
+        plain = unpacking.decompress(body, PLAIN_LIMIT)
+    except zlib.error as error:
+        raise BadValue(f"the body is no gzip: {error}") from None
+    if unpacking.unconsumed_tail:
+        raise TooLarge(f"a document may have {PLAIN_LIMIT:,} bytes at most when it is unpacked; send less at once")
+    if not unpacking.eof or unpacking.unused_data:
+        raise BadValue("the body is no whole gzip")
+    return plain
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadValue(f"the body is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise BadValue(f"a document is an object, got {type(document).__name__}")
+    return document

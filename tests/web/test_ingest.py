@@ -1,0 +1,118 @@
+"""What jobs on other machines record is taken in from who may push, and from nobody else."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import progstore
+from progstore_web import Access
+from progstore_web.access import cookie_name, cookie_value
+from progstore_web.api.ingest import PLAIN_LIMIT, SENT_LIMIT
+from tests.store.conftest import Filled
+from tests.web.conftest import Serve
+
+PATH = "/api/v1/ingest"
+TOKENS = Access(tokens=("alpha",), view_tokens=("look",), push_tokens=("send",))
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> dict[str, Any]:
+    """What another machine has recorded: a session with one task."""
+    other = Filled(tmp_path / "other.db")
+    process = other.ended_process(host="elsewhere", boot_id="another", machine_id="another")
+    session = other.session("nightly import", process_id=process)
+    other.task(session, "Ingest", done=3, total=3, process_id=process)
+    other.close()
+    whole: dict[str, Any] = {}
+
+    def keep(document: dict[str, Any]) -> progstore.IngestReport:
+        for name, rows in document.items():
+            whole[name] = [*whole.get(name, []), *rows] if isinstance(rows, list) else rows
+        return progstore.IngestReport(rows=0)
+
+    with progstore.open_store(str(tmp_path / "other.db")) as store:
+        store.copy_by(keep)
+    return whole
+
+
+def names(site: httpx.Client, token: str = "") -> list[str]:
+    """The sessions that the server shows; none where it has no store yet."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    return [each["name"] for each in site.get("/api/v1/sessions", headers=headers).json().get("items", [])]
+
+
+def test_a_document_is_taken_in_and_answered_for_and_its_clock_is_compared(
+    site: httpx.Client, document: dict[str, Any], until: Callable[..., Any]
+) -> None:
+    """Compressed or not; what comes again changes nothing; the store is made where there is none."""
+    document["sent_at"] = time.time() + 300
+    body = gzip.compress(json.dumps(document).encode())
+    answer = site.post(PATH, content=body, headers={"content-encoding": "gzip"})
+    assert (answer.status_code, answer.json()["refused"], answer.json()["stop_requested"]) == (200, [], [])
+    assert answer.json()["rows"] >= 3
+    assert names(site) == ["nightly import"]
+    again = site.post(PATH, json={**document, "sent_at": time.time() + 300})
+    assert again.status_code == 200
+    (shown,) = site.get("/api/v1/sessions").json()["items"]
+    assert 290 < shown["clock_offset"] < 310
+    page = site.get("/sessions/1").text
+    assert "Its clock" in page
+    assert re.search(r"4 min 5\d s ahead|5 min \d s ahead", page)
+    site.post(PATH, json={**document, "sent_at": time.time()})
+    # Once it is set right, nothing is said of it.
+    assert "Its clock" not in until(lambda: site.get("/sessions/1").text, lambda text: "Its clock" not in text)
+
+
+def test_only_a_push_token_and_the_admins_may(serve: Serve, document: dict[str, Any]) -> None:
+    """A view token only reads, and no cookie stands for either: a browser cannot be made to push."""
+    site = serve(access=TOKENS)
+    assert site.post(PATH, json=document).status_code == 401
+    assert site.post(PATH, json=document, headers={"authorization": "Bearer wrong"}).status_code == 401
+    refused = site.post(PATH, json=document, headers={"authorization": "Bearer look"})
+    assert (refused.status_code, refused.headers["content-type"]) == (403, "application/problem+json")
+    for token in ("alpha", "send"):
+        cookie = {"cookie": f"{cookie_name(token)}={cookie_value(token)}"}
+        assert site.post(PATH, json=document, headers=cookie).status_code == 401
+    assert names(site, "alpha") == []
+    for token in ("send", "alpha"):
+        answer = site.post(PATH, json=document, headers={"authorization": f"Bearer {token}"})
+        assert answer.status_code == 200, token
+    assert names(site, "alpha") == ["nightly import"]
+
+
+def test_what_is_no_document_is_refused_with_the_reason(site: httpx.Client) -> None:
+    """Nothing of it is written, and what is too large is said with the limit."""
+    bomb = gzip.compress(b" " * (PLAIN_LIMIT + 1), 1)
+    for content, encoding, status, said in (
+        (b"", "identity", 400, "not JSON"),
+        (b"{", "identity", 400, "not JSON"),
+        (b"[" * 100_000, "identity", 400, "not JSON"),
+        (b"[]", "identity", 400, "a document is an object, got list"),
+        (b'{"format": 9}', "identity", 400, "use the same major version on both sides"),
+        (b'{"format": 1, "oh": []}', "identity", 400, "a document has no 'oh'"),
+        (b"{}", "gzip", 400, "no gzip"),
+        (gzip.compress(b"{}")[:-4], "gzip", 400, "no whole gzip"),
+        (gzip.compress(b"{}") + b"more", "gzip", 400, "no whole gzip"),
+        (b"{}", "br", 415, "not as 'br'"),
+        (b" " * (SENT_LIMIT + 1), "identity", 413, f"{SENT_LIMIT:,} bytes at most"),
+        (bomb, "gzip", 413, f"{PLAIN_LIMIT:,} bytes at most when it is unpacked"),
+    ):
+        answer = site.post(PATH, content=content, headers={"content-encoding": encoding})
+        assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.text
+
+
+def test_a_row_that_no_store_could_hold_is_refused_by_itself(site: httpx.Client, document: dict[str, Any]) -> None:
+    """The others of its document are written."""
+    document["tasks"].append({**document["tasks"][0], "key": "bad", "done": "many"})
+    answer = site.post(PATH, json=document).json()
+    assert answer["refused"] == ["tasks[1]: done: it must be a number, got str"]
+    assert names(site) == ["nightly import"]
