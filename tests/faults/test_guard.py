@@ -29,7 +29,9 @@ ANSWERS = {
     ("progstore/adapters/injection.py", "_means"),
     ("progstore/displays/choice.py", "in_notebook"),
     ("progstore/displays/choice.py", "automatic"),
+    ("progstore/clean.py", "shown"),
     ("progstore/live/reasons.py", "text_of"),
+    ("progstore/live/reasons.py", "traceback_of"),
     ("progstore/live/tracking.py", "_asked"),
 }
 """Where any exception is an answer to a question that a bare program would not have asked: no text, no total, no."""
