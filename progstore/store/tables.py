@@ -5,6 +5,7 @@ Times are REAL seconds since 1970 in UTC, durations are seconds of the monotonic
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -19,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
     text,
 )
@@ -55,24 +57,30 @@ def is_on(dialect: str, item: object) -> bool:
     return bool(getattr(item, "info", {}).get("dialect", dialect) == dialect)
 
 
-def _partial(name: str, *columns: str, where: str) -> Index:
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+def _partial(name: str, *columns: str | TextClause, where: str, **info: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), info={"where": where, **info})
 
 
 def _by_start(name: str, *columns: str, where: str | None = None) -> tuple[Index, Index]:
     """For `newest_first` of what may not have begun: read backwards, NULL must come last."""
-    condition = None if where is None else text(where)
-    return (
-        Index(name, *columns, "started_at", "id", sqlite_where=condition, info={"dialect": "sqlite"}).ddl_if("sqlite"),
-        Index(
-            name,
-            *columns,
-            text("started_at NULLS FIRST"),
-            "id",
-            postgresql_where=condition,
-            info={"dialect": "postgresql"},
-        ).ddl_if("postgresql"),
-    )
+
+    def index(dialect: str, *start: str | TextClause) -> Index:
+        if where is None:
+            made = Index(name, *columns, *start, info={"dialect": dialect})
+        else:
+            made = _partial(name, *columns, *start, where=where, dialect=dialect)
+        return made.ddl_if(dialect)
+
+    return index("sqlite", "started_at", "id"), index("postgresql", text("started_at NULLS FIRST"), "id")
+
+
+@cache
+def complete_for_postgresql() -> None:
+    """Tell the partial indexes what is in them there. Only then: SQLAlchemy loads a dialect whose word is used."""
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            if where := index.info.get("where"):
+                index.dialect_options["postgresql"]["where"] = text(where)
 
 
 def _in(column: str, words: tuple[str, ...]) -> str:

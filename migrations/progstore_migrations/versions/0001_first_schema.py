@@ -48,8 +48,9 @@ def _is_postgresql() -> bool:
 
 
 def _index(name: str, table: str, columns: list[Any], where: str | None = None) -> None:
-    condition = None if where is None else sa.text(where)
-    op.create_index(op.f(name), table, columns, sqlite_where=condition, postgresql_where=condition)
+    # SQLAlchemy loads a dialect whose word is used, so only that of the store's is.
+    condition: dict[str, Any] = {} if where is None else {f"{op.get_context().dialect.name}_where": sa.text(where)}
+    op.create_index(op.f(name), table, columns, **condition)
 
 
 def _started() -> Any:

@@ -16,6 +16,7 @@ from progstore.errors import MissingExtra, StoreBusy, StoreError
 from progstore.store.backend import GLANCE, Glance, Hold, Location, Looker, OwnerLocks
 from progstore.store.faults import ADVICE, Fault, driver_errors
 from progstore.store.postgres import engines, faults, locks
+from progstore.store.tables import complete_for_postgresql
 
 if TYPE_CHECKING:
     from progstore.store.cleaner import Cleaner
@@ -50,6 +51,7 @@ class PostgresLocation(Location):
             raise StoreError(_UNREADABLE) from None
         if find_spec("psycopg") is None:
             raise MissingExtra(engines.INSTALL)
+        complete_for_postgresql()
         return cls(address)
 
     @property
