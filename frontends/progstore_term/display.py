@@ -102,7 +102,7 @@ def _bar(subject: Shown) -> tuple[float, float | None]:
 
 def _percent(done: float, total: float) -> int:
     """Rounded down, for a hundred must mean that everything is done."""
-    return max(0, min(100, int(100 * done / total))) if total else 100
+    return int(max(0.0, min(100.0, 100 * done / total))) if total else 100
 
 
 def _counts(subject: Shown) -> str:

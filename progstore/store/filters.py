@@ -63,9 +63,9 @@ def read_cursor(written: str | None) -> Cursor | None:
         started, _, number = plain.partition(":")
         cursor = Cursor(None if started == "None" else float(started), int(number))
     except (AttributeError, TypeError, ValueError, binascii.Error):
-        raise _bad_cursor(written) from None
+        raise bad_cursor(written) from None
     if not 0 < cursor.id <= _LARGEST_ID or not math.isfinite(cursor.started_at or 0.0):
-        raise _bad_cursor(written)
+        raise bad_cursor(written)
     return cursor
 
 
@@ -76,9 +76,9 @@ def check_limit(limit: object, most: int = LARGEST_LIMIT, what: str = "limit") -
     return limit
 
 
-def is_id(number: object) -> bool:
+def is_id(number: object, least: int = 1) -> bool:
     """Whether a row may have that id."""
-    return isinstance(number, int) and not isinstance(number, bool) and 0 < number <= _LARGEST_ID
+    return isinstance(number, int) and not isinstance(number, bool) and least <= number <= _LARGEST_ID
 
 
 def task_conditions(connection: Connection, wanted: Filter) -> Conditions:
@@ -100,7 +100,7 @@ def task_conditions(connection: Connection, wanted: Filter) -> Conditions:
         conditions.append(ROOT)
     if wanted.active_since is not None:
         conditions.append(tasks.c.session_id.in_(_active(wanted.active_since, wanted.until)))
-        conditions.append(or_(tasks.c.ended_at.is_(None), tasks.c.ended_at >= wanted.active_since))
+        conditions.append(or_(tasks.c.ended_at.is_(None), tasks.c.ended_at >= float(wanted.active_since)))
     if wanted.live:
         # They are few, so they lead; left to choose, a database walks through all that ended.
         conditions.append(tasks.c.id.in_(select(tasks.c.id).where(tasks.c.ended_at.is_(None))))
@@ -173,13 +173,14 @@ def _bounds(wanted: Filter, columns: Any) -> Conditions:
         (wanted.longer_than, lambda value: columns.duration > value),
         (wanted.shorter_than, lambda value: columns.duration < value),
     ]
-    return [condition(value) for value, condition in bounds if value is not None]
+    return [condition(float(value)) for value, condition in bounds if value is not None]
 
 
 def _active(since: float, until: float | None) -> CompoundSelect[Any]:
     """Sessions that ended after the one time or have not ended, of those that started before the other: each found by
     its index.
     """
+    since, until = float(since), None if until is None else float(until)
     open_then = (select(sessions.c.id).where(sessions.c.ended_at >= since), _OPEN_SESSIONS)
     if until is None:
         return union_all(select(sessions.c.id).where(sessions.c.started_at >= since), *open_then)
@@ -273,7 +274,8 @@ def _session_has_status(connection: Connection, statuses: list[Status]) -> Condi
     return [sessions.c.id.in_(candidates), exact] if _are_few(connection, candidates) else [exact]
 
 
-def _bad_cursor(written: object) -> BadFilter:
+def bad_cursor(written: object) -> BadFilter:
+    """What is said of a text that is no cursor."""
     return BadFilter(
         f"{clean.shown(written)} is no cursor; pass a page's next_cursor as it is, or none for the first page"
     )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, case, exists, func, select, tuple_
 
 from progstore import clean
-from progstore.store.filters import Conditions, Cursor, session_conditions, task_conditions
+from progstore.store.filters import Conditions, Cursor, bad_cursor, session_conditions, task_conditions
 from progstore.store.rows import Figures, from_json, percent_of
 from progstore.store.sound import number, sound
 from progstore.store.tables import events, meta, newest_first, processes, remotes, sessions, tasks
@@ -46,10 +46,12 @@ def task_page(connection: Connection, wanted: Filter, cursor: Cursor | None, lim
 
 
 def session_page(connection: Connection, wanted: Filter, cursor: Cursor | None, limit: int) -> Rows:
-    """Sessions that match, newest first."""
+    """Sessions that match, newest first. Raises BadFilter."""
     conditions = session_conditions(connection, wanted)
     if wanted.text:
         return _search(connection, sessions, conditions, cursor, limit)
+    if cursor is not None and cursor.started_at is None:
+        raise bad_cursor(str(cursor))  # a text search's, or that of tasks which have not begun
     return _page(sessions, _keyset(connection, sessions, conditions, cursor, limit + 1), limit)
 
 

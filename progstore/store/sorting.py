@@ -91,10 +91,11 @@ def _read_place(written: str, sort: str) -> Place:
         order, value, number = json.loads(plain)
     except (TypeError, ValueError, binascii.Error):
         raise _bad_place(written, sort) from None
-    is_value = isinstance(value, str) if sort.endswith("name") else isinstance(value, int | float)
+    is_number = isinstance(value, float | int) and -clean.LARGEST <= value <= clean.LARGEST
+    is_value = isinstance(value, str) if sort.endswith("name") else is_number
     if order != sort or not is_value or not is_id(number):
         raise _bad_place(written, sort)
-    return Place(order, value, number)
+    return Place(order, value if isinstance(value, str) else float(value), number)
 
 
 def _bad_place(written: str, sort: str) -> BadFilter:

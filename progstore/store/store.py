@@ -171,7 +171,7 @@ class Store:
         for number in (session_id, task_id):
             if number is not None and not is_id(number):
                 raise BadFilter(f"an id is a whole number from 1, got {clean.shown(number)}")
-        if not (is_id(after) or after == 0):
+        if not is_id(after, least=0):
             raise BadFilter(f"after is the id of an event, or 0 for all, got {clean.shown(after)}")
         check_limit(limit)
         with self._reader.connection() as connection:

@@ -55,8 +55,8 @@ def test_no_stored_text_becomes_part_of_a_page(harmless: list[httpx.Response], t
     """
     for number, text in enumerate(texts(soak=soak)):
         for (address, answer), plain in zip(answers(tmp_path / f"{number}.db", text), harmless, strict=True):
-            if answer.status_code == 404 and "\0" in text:
-                continue  # no address holds a NUL, so a name with one is found by no address of its own
+            if "\0" in text and "%00" in address:
+                continue  # in a question NUL counts as U+FFFD, so such a name is found by its number only
             assert answer.status_code == 200, (address, answer.text)
             assert answer.headers["content-type"] == plain.headers["content-type"]
             check(address, answer, plain, text)

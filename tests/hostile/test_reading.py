@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from progstore import BadFilter, Filter, ProgstoreError, Status, change_filter, open_store, parse_filter, write_filter
+from progstore.store.filters import Cursor
 from progstore.store.store import Store
 from tests.hostile.hostility import TEXTS
 from tests.store.conftest import Filled
@@ -120,6 +123,20 @@ def test_a_number_beyond_all_times_is_refused(store: Store, value: float) -> Non
         store.prune(older_than=value, dry_run=True)
     with pytest.raises(ProgstoreError, match="keep_last"):
         store.prune(keep_last=2**63, dry_run=True)
+
+
+def test_what_only_looks_like_a_number_or_a_cursor_is_refused(store: Store) -> None:
+    """True, a number that is no 64 bits, the cursor of another list."""
+    with pytest.raises(BadFilter, match="after"):
+        store.events(after=False)
+    assert len(store.tasks(Filter(since=-(2**80), until=2**80, longer_than=0))) == 1
+    for number in (10**30, True):
+        place = base64.urlsafe_b64encode(f'["took", {json.dumps(number)}, {10**30}]'.encode()).decode()
+        with pytest.raises(BadFilter, match="no cursor"):
+            store.tasks(sort="took", cursor=place)
+    assert len(store.tasks(sort="took", cursor=base64.urlsafe_b64encode(b'["took", 1e9, 1]').decode())) == 0
+    with pytest.raises(BadFilter, match="no cursor"):
+        store.sessions(cursor=str(Cursor(None, 1)))
 
 
 @pytest.mark.parametrize("path", ["a\0b", "lone \ud800"])

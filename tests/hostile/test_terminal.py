@@ -7,13 +7,16 @@ import logging
 import re
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 import progstore
 from progstore.cli import main
+from progstore.displays.bars import Bars
 from progstore.displays.lines import Lines
+from progstore_term import RichDisplay
 from tests.displays.terminal import on_terminal
 from tests.hostile.hostility import EVERYTHING, TEXTS, hostile_store
 from tests.store.conftest import Filled
@@ -66,17 +69,20 @@ def test_what_is_for_programs_is_shown_with_escapes_on_a_terminal(filled: Filled
     assert json.loads(piped)[0]["name"] == TEXT
 
 
-def test_no_bar_lets_a_text_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("made", [Bars, RichDisplay])
+def test_no_bar_lets_a_text_steer_the_terminal(made: type[Any], capsys: pytest.CaptureFixture[str]) -> None:
     """Neither tqdm's nor rich's, nor with what a job says; their own ways to draw are all that is there."""
-    for bar in ("tqdm", "rich"):
-        with progstore.track(name=TEXT, unit=TEXT, total=3, bar=bar, record=False) as task:
-            task.update(1)
-            task.message(TEXT)
-            task.error(ValueError(TEXT))
-        drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
-        assert "alert(1)" in drawn, bar
-        assert steering(drawn) <= {"\r"}, bar
-        assert "owned\x07" not in drawn
+    display = made()
+    task = progstore.track(name=TEXT, unit=TEXT, total=3, bar=False, record=False)
+    display.open(task.state)
+    task.update(1)
+    task.message(TEXT)
+    display.draw(task.state)
+    task.error(ValueError(TEXT))
+    display.close(task.state)
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert "alert(1)" in drawn
+    assert steering(drawn) <= {"\r"}
 
 
 def test_no_line_in_a_log_is_broken_or_steered_by_a_text(caplog: pytest.LogCaptureFixture) -> None:
