@@ -135,8 +135,11 @@ def test_what_is_wrong_in_one_column_takes_nothing_from_the_others(usual: Filled
         usual, "UPDATE tasks SET done = 'many', name = CAST('Ingest' AS BLOB), duration = 9e999 WHERE id = 3"
     )
     with progstore.open_store(usual.location.url) as store:
+        assert store.task(2).done == 0.0
+        without_checks(usual, "UPDATE tasks SET done = 9e999 WHERE id = 2")
         task = store.task(3)
         assert (task.done, task.name, task.duration) == (0.0, "Ingest", 1e300)
+        assert store.task(2).done == 1e300
         assert (task.status, task.total, task.curve) == ("complete", 100.0, ((0.0, 0.0), (5.0, 50.0), (10.0, 100.0)))
 
 
