@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields
-from typing import Any, Final, NamedTuple, TypeVar
+from dataclasses import MISSING, fields
+from typing import Any, Final, NamedTuple
 
 from progstore import clean
 from progstore.errors import BadValue
@@ -30,7 +30,6 @@ END_REASONS: Final = ("exit", "error", "signal")
 
 Document = Mapping[str, Any]
 Check = Callable[[Any], Any]
-Made = TypeVar("Made", ProcessRow, SessionRow, TaskRow, EventRow, MetaRow)
 
 
 class Received(NamedTuple):
@@ -46,8 +45,8 @@ class Received(NamedTuple):
 def encode(batch: Batch, *, sent_at: float | None = None) -> dict[str, Any]:
     """The document that says what `batch` holds. Takeovers are not told: the rows themselves say whose they are."""
     kinds = {
-        name: [{field: getattr(row, field) for field in checks} for row in getattr(batch, name)]
-        for name, (_, checks) in _KINDS.items()
+        name: [{field: getattr(row, field) for field in kind.checks} for row in getattr(batch, name)]
+        for name, kind in _KINDS.items()
     }
     return {"format": FORMAT, "sent_at": sent_at, **kinds}
 
@@ -70,25 +69,27 @@ def decode(document: Document) -> Received:
             raise BadValue(f"{name} is a list of at most {MOST_ROWS:,} objects")
         for place, row in enumerate(rows):
             try:
-                getattr(batch, name).append(_row(row, *kind))
+                getattr(batch, name).append(_row(row, kind))
             except (TypeError, ValueError) as error:
                 refused.append(f"{name}[{place}]: {error}")
     sent_at = document.get("sent_at")
     return Received(batch, refused, None if sent_at is None else _number("sent_at", sent_at))
 
 
-def _row(given: Any, made: type[Made], checks: Mapping[str, Check]) -> Made:
+def _row(given: Any, kind: _Kind) -> Any:
     if not isinstance(given, Mapping):
         raise TypeError(f"a row is an object, got {type(given).__name__}")
-    if unknown := given.keys() - checks.keys():
+    if unknown := given.keys() - kind.checks.keys():
         raise ValueError(f"there is no field {', '.join(sorted(map(repr, unknown)))}")
     values = {}
-    for name, check in checks.items():
+    for name, check in kind.checks.items():
+        if name in kind.optional and name not in given:
+            continue  # a sender that is older than the field says nothing of it
         try:
             values[name] = check(given.get(name))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name}: {error}") from None
-    return made(**values)
+    return kind.made(**values)
 
 
 # What a field may hold
@@ -233,14 +234,24 @@ _CHECKS: Final[Mapping[str, Check]] = {
 """By field; what is not here is a short text."""
 
 
-def _checks_of(made: type[Any], **special: Check) -> dict[str, Check]:
-    return {each.name: special.get(each.name) or _CHECKS.get(each.name, _NAME) for each in fields(made)}
+class _Kind(NamedTuple):
+    """What rows of one kind become, what each field may hold, and which fields may be left out."""
+
+    made: type[Any]
+    checks: Mapping[str, Check]
+    optional: frozenset[str]
 
 
-_KINDS: Final[Mapping[str, tuple[Any, Mapping[str, Check]]]] = {
-    "processes": (ProcessRow, _checks_of(ProcessRow)),
-    "sessions": (SessionRow, _checks_of(SessionRow, kind=_one_of(KINDS))),
-    "tasks": (TaskRow, _checks_of(TaskRow, started_at=_SOME_TIME, process_uid=_nobody_or_uid)),
-    "events": (EventRow, _checks_of(EventRow)),
-    "metadata": (MetaRow, _checks_of(MetaRow)),
+def _kind_of(made: type[Any], **special: Check) -> _Kind:
+    known = fields(made)
+    checks = {each.name: special.get(each.name) or _CHECKS.get(each.name, _NAME) for each in known}
+    return _Kind(made, checks, frozenset(each.name for each in known if each.default is not MISSING))
+
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    "processes": _kind_of(ProcessRow),
+    "sessions": _kind_of(SessionRow, kind=_one_of(KINDS)),
+    "tasks": _kind_of(TaskRow, started_at=_SOME_TIME, process_uid=_nobody_or_uid),
+    "events": _kind_of(EventRow),
+    "metadata": _kind_of(MetaRow),
 }

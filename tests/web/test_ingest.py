@@ -116,3 +116,13 @@ def test_a_row_that_no_store_could_hold_is_refused_by_itself(site: httpx.Client,
     answer = site.post(PATH, json=document).json()
     assert answer["refused"] == ["tasks[1]: done: it must be a number, got str"]
     assert names(site) == ["nightly import"]
+
+
+def test_a_sender_that_is_older_than_a_field_is_taken_in_whole(site: httpx.Client, document: dict[str, Any]) -> None:
+    """What was added to the rows since has a value that stands for not being told."""
+    for process in document["processes"]:
+        for added in ("faults", "last_fault"):
+            del process[added]
+    answer = site.post(PATH, json=document).json()
+    assert answer["refused"] == []
+    assert site.get("/api/v1/sessions/1").json()["pid"] is not None
