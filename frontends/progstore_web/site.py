@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from litestar import Response
 from litestar.datastructures import Cookie
@@ -22,6 +23,8 @@ from progstore_web.streams import Streams
 FORM_COOKIE = "progstore-form"
 """Holds what each form of this browser carries too; another site can make a browser send one, but not both."""
 FORM_FIELD = "form_key"
+IN_PATHS = "%/?#[]@!$&'()*+,;=:"
+"""What stays as it is in an address that may be encoded already; all else would not fit into a header."""
 FORM_HEADER = "x-csrf-token"
 
 
@@ -153,7 +156,7 @@ def is_for_programs(path: str) -> bool:
 
 def see(path: str, *cookies: Cookie) -> Response[bytes]:
     """Send the browser on to a path of this server, after something was done."""
-    headers = {"location": path, "cache-control": "no-store"}
+    headers = {"location": quote(path, safe=IN_PATHS, errors="replace"), "cache-control": "no-store"}
     return Response(b"", status_code=303, media_type=HTML, headers=headers, cookies=list(cookies))
 
 

@@ -113,6 +113,18 @@ def test_signing_in_never_leads_to_another_site(locked: httpx.Client) -> None:
         assert locked.post("/login", data={"token": "alpha", "next": target}).headers["location"] == "/"
 
 
+def test_signing_in_leads_back_to_a_page_of_any_name(locked: httpx.Client) -> None:
+    """What the server decoded on its way in is encoded again: a header holds no other script, and no second line."""
+    for path in ("/names/%E6%97%A5%E6%9C%AC", "/names/a%0D%0Ax-evil%3A%201", "/names/a%3Fb%23c"):
+        assert locked.get(f"{path}?token=alpha").headers["location"].lower() == path.lower()
+        locked.cookies.clear()
+        assert f'name="next" value="{path}"' in locked.get(path).text
+    answer = locked.post("/login", data={"token": "alpha", "next": "/names/日本?task=ä"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/names/%E6%97%A5%E6%9C%AC?task=%C3%A4")
+    # Slashes that the routes pass over would be the beginning of another site's address.
+    assert locked.get("//history?token=alpha").headers["location"] == "/"
+
+
 def test_a_wrong_token_in_the_form_is_refused_with_a_word(locked: httpx.Client) -> None:
     """The page that was asked for is remembered."""
     answer = locked.post("/login", data={"token": "gamma", "next": "/sessions/7"})

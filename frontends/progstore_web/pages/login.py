@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
@@ -48,7 +48,8 @@ class SignIn:
         query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         token = next((value for name, value in query if name == "token"), None)
         rest = urlencode([(name, value) for name, value in query if name != "token"])
-        target = request.scope["path"] + (f"?{rest}" if rest else "")
+        # The server has decoded the path; a name with a question mark would end in it.
+        target = own_path(quote(request.scope["path"], errors="replace") + (f"?{rest}" if rest else ""))
         if token is not None:
             return self._try(request, token, target)
         if self._site.role(request).may_read:
