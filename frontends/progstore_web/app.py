@@ -22,7 +22,7 @@ from progstore_web.pages import compare, delete, embed, history, names, now, sql
 from progstore_web.pages import jobs as jobs_page
 from progstore_web.pages.login import SignIn
 from progstore_web.polls import Polls
-from progstore_web.problems import BODY_LIMIT, faults_of, problem_body, reason_of, status_of
+from progstore_web.problems import BODY_LIMIT, faults_of, headers_of_failure, problem_body, reason_of, status_of
 from progstore_web.reader import Reader
 from progstore_web.rendering import Templates
 from progstore_web.site import Site, is_for_programs
@@ -140,8 +140,4 @@ def _problem(error: Exception) -> Response[bytes]:
     """The problem document that says to a program what went wrong."""
     status = status_of(error)
     body, media_type = problem_body(status, reason_of(error), faults_of(error))
-    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
-    given = (error.headers or {}) if isinstance(error, HTTPException) else {}
-    if "retry-after" in given:
-        headers["retry-after"] = given["retry-after"]
-    return Response(body, status_code=status, media_type=media_type, headers={"cache-control": "no-store", **headers})
+    return Response(body, status_code=status, media_type=media_type, headers=headers_of_failure(status))

@@ -25,6 +25,10 @@ BODY_LIMIT = 64_000
 """Bytes that a request may carry; forms and short documents are all that is sent here."""
 
 
+RETRY_AFTER = "2"
+"""Seconds after which one who could not be served is asked to come again."""
+
+
 class TooLarge(HTTPException):
     """A request is larger than what is taken where it goes; the detail says how much that is."""
 
@@ -82,6 +86,12 @@ def problem_body(status: int, reason: str, faults: Mapping[str, str] | None = No
 def problem_of(error: Exception) -> bytes:
     """The problem document of an error."""
     return problem_body(status_of(error), reason_of(error), faults_of(error))[0]
+
+
+def headers_of_failure(status: int) -> dict[str, str]:
+    """What an answer that says that something failed carries besides: it is not kept, and what may help."""
+    way_on = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": RETRY_AFTER}}.get(status, {})
+    return {"cache-control": "no-store", **way_on}
 
 
 def faults_of(error: Exception) -> Mapping[str, str] | None:

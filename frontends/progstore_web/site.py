@@ -16,6 +16,7 @@ from progstore_web.access import Access, Role, bearer_of, cookies_of
 from progstore_web.conditional import HTML, AnyRequest, changed, is_known, tag_of, unchanged
 from progstore_web.gate import ROOT
 from progstore_web.jobs import Jobs
+from progstore_web.problems import headers_of_failure
 from progstore_web.reader import Reader, Snapshot
 from progstore_web.rendering import Templates
 from progstore_web.streams import Streams
@@ -62,7 +63,7 @@ class Site:
         )
         if status != 200:
             return Response(
-                body, status_code=status, media_type=HTML, headers={"cache-control": "no-store"}, cookies=form.cookies
+                body, status_code=status, media_type=HTML, headers=headers_of_failure(status), cookies=form.cookies
             )
         tag = f"{tag_of(body)}-{self.assets_version}"
         if is_known(request, tag) and not form.cookies:

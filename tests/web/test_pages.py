@@ -221,7 +221,8 @@ def test_a_file_that_is_no_store_is_named_with_the_reason(serve: Serve, tmp_path
     assert "broken.db" in page.text
     for path in ("/api/v1/sessions", "/api/v1/sessions/1"):
         assert site.get(path).status_code == 503
-    assert site.get("/sessions/1").status_code == 503
+    refused = site.get("/sessions/1")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
 
 
 def test_opening_pages_writes_nothing(site: httpx.Client, ingest: Any, store_path: Path) -> None:

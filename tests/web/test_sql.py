@@ -207,6 +207,7 @@ def test_a_few_slow_questions_leave_the_server_to_others(site: httpx.Client, unt
     assert "no more at once" in refused.text
     assert ">\nSELECT 1</textarea>" in refused.text
     assert (problem.status_code, problem.headers["content-type"]) == (503, "application/problem+json")
+    assert problem.headers["retry-after"] == "2"
     assert "no more at once" in problem.json()["detail"]
     assert (history.status_code, waiting) == (200, [])
     assert ended == [400] * AT_ONCE

@@ -87,7 +87,7 @@ def test_an_attempt_that_ends_while_another_begins_is_kept(store: Store) -> None
 
 
 def test_when_too_many_wait_the_next_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With how long to wait; those before are answered once the store has caught up."""
+    """Those before are answered once the store has caught up."""
     monkeypatch.setattr(intake_module, "MOST_WAITING", 2)
     may_go_on, written = threading.Event(), list[str]()
 
@@ -105,9 +105,8 @@ def test_when_too_many_wait_the_next_is_sent_away(monkeypatch: pytest.MonkeyPatc
                 group.start_soon(intake.put, arrived(name))
             while len(intake._waiting) < 2:
                 await anyio.lowlevel.checkpoint()
-            with pytest.raises(ServiceUnavailableException) as refused:
+            with pytest.raises(ServiceUnavailableException):
                 await intake.put(arrived("d"))
-            assert refused.value.headers == {"retry-after": "1"}
             may_go_on.set()
         intake.close()
 
@@ -122,6 +121,7 @@ def test_a_store_that_cannot_be_written_is_a_word_to_the_client(site: httpx.Clie
     store_path.mkdir()
     answer = site.post("/progress", json={"task_id": "a", "n": 2})
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert answer.headers["retry-after"] == "2"
     store_path.rmdir()
     kept.rename(store_path)
     assert site.post("/progress", json={"task_id": "a", "n": 3}).status_code == 200

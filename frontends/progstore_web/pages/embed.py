@@ -19,7 +19,7 @@ from progstore_web.access import Access
 from progstore_web.api.streaming import stream_of
 from progstore_web.assets import FOLDER
 from progstore_web.conditional import HTML, JSON, AnyRequest, answer, changed, is_known, unchanged
-from progstore_web.problems import problem_body, reason_of, status_of
+from progstore_web.problems import headers_of_failure, problem_body, reason_of, status_of
 from progstore_web.reader import Snapshot
 from progstore_web.shown.run import Run
 from progstore_web.shown.shared import Shared
@@ -123,4 +123,4 @@ def _refused(site: Site, request: AnyRequest, error: Exception) -> Response[byte
     else:
         body = site.templates.render("embed.html", root_of(request), shown=None, reason=reason)
         media_type = HTML
-    return Response(body, status_code=status, media_type=media_type, headers={"cache-control": "no-store"})
+    return Response(body, status_code=status, media_type=media_type, headers=headers_of_failure(status))

@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from progstore_web.access import COOKIE_SECONDS, Attempts, cookie_name, cookie_value
 from progstore_web.conditional import HTML, AnyRequest
+from progstore_web.problems import headers_of_failure
 from progstore_web.site import Site, is_for_programs, own_path, root_of, see
 
 
@@ -86,5 +87,4 @@ class SignIn:
 
     def _form(self, request: AnyRequest, target: str, status: int, complaint: str) -> Response[bytes]:
         body = self._site.templates.render("login.html", root_of(request), target=target, complaint=complaint)
-        headers = {"www-authenticate": "Bearer"} if status == 401 else {}
-        return Response(body, status_code=status, media_type=HTML, headers={"cache-control": "no-store", **headers})
+        return Response(body, status_code=status, media_type=HTML, headers=headers_of_failure(status))

@@ -15,8 +15,6 @@ from progstore_web.shown.sql import AT_ONCE, ROWS_IN_FILES, ROWS_SHOWN, SECONDS,
 from progstore_web.site import Site
 from progstore_web.tables import MEDIA_TYPE, csv_of
 
-RETRY_AFTER = "2"
-"""Seconds after which one who found no place is asked to come again."""
 BUSY = f"{AT_ONCE} questions are being answered already, and no more at once; ask again in a few seconds"
 
 
@@ -29,7 +27,7 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
         q = _asked(request)
         with asker.place() as is_free:
             shown = asker.shown(q) if is_free else Sql(q=q, fault=BUSY)
-        response = site.page(
+        return site.page(
             request,
             "sql.html",
             status=503 if not is_free else 400 if shown.fault else 200,
@@ -38,9 +36,6 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
             examples=[(each.title, urlencode({"q": each.sql})) for each in examples(site.store)],
             limits=(SECONDS, ROWS_SHOWN, ROWS_IN_FILES),
         )
-        if not is_free:
-            response.headers["retry-after"] = RETRY_AFTER
-        return response
 
     @get("/sql.json", sync_to_thread=True)
     def sql_json(request: AnyRequest) -> Response[bytes]:

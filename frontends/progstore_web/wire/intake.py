@@ -14,8 +14,6 @@ from progstore_web.wire.translator import Arrived
 
 MOST_WAITING: Final = 1000
 """Posts that wait for the store; further ones are sent away until it has caught up."""
-RETRY_AFTER: Final = "1"
-"""Seconds."""
 
 _Answer = asyncio.Future[None]
 _Waiting = tuple[Arrived, _Answer]
@@ -36,10 +34,7 @@ class Intake:
         answer: _Answer = asyncio.get_running_loop().create_future()
         with self._changed:
             if len(self._waiting) >= MOST_WAITING or self._ended:
-                raise ServiceUnavailableException(
-                    f"{MOST_WAITING:,} posts wait for the store; try again in a second",
-                    headers={"retry-after": RETRY_AFTER},
-                )
+                raise ServiceUnavailableException(f"{MOST_WAITING:,} posts wait for the store; try again in a moment")
             self._waiting.append((arrived, answer))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="progstore-wire", daemon=True)
