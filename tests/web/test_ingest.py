@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import sqlite3
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import pytest
 import progstore
 from progstore_web import Access
 from progstore_web.access import cookie_name, cookie_value
+from progstore_web.api import ingest
 from progstore_web.api.ingest import PLAIN_LIMIT, SENT_LIMIT
 from tests.store.conftest import Filled
 from tests.web.conftest import Serve
@@ -126,3 +130,21 @@ def test_a_sender_that_is_older_than_a_field_is_taken_in_whole(site: httpx.Clien
     answer = site.post(PATH, json=document).json()
     assert answer["refused"] == []
     assert site.get("/api/v1/sessions/1").json()["pid"] is not None
+
+
+def test_machines_that_push_do_not_hold_up_who_looks(
+    site: httpx.Client, document: dict[str, Any], store_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait for the store; too many are asked to come again."""
+    site.post(PATH, json=document)
+    crowd = 40  # more than there are threads for pages
+    monkeypatch.setattr(ingest, "MOST_WAITING", crowd - 1)
+    with closing(sqlite3.connect(store_path, isolation_level=None)) as other, ThreadPoolExecutor(crowd) as threads:
+        other.execute("BEGIN IMMEDIATE")
+        pushed = [threads.submit(site.post, PATH, json=document, timeout=60) for _ in range(crowd)]
+        sent_away = next(as_completed(pushed)).result()
+        assert site.get("/history").status_code == 200
+        assert sum(each.done() for each in pushed) == 1
+        other.execute("ROLLBACK")
+    assert (sent_away.status_code, sent_away.headers["retry-after"]) == (503, "2")
+    assert sorted(each.result().status_code for each in pushed) == [200] * (crowd - 1) + [503]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
 from litestar import Response, post
-from litestar.concurrency import sync_to_thread
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ServiceUnavailableException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
@@ -24,6 +26,10 @@ SENT_LIMIT = 4_000_000
 """Bytes of a document as it is sent."""
 PLAIN_LIMIT = 32_000_000
 """Bytes of a document when it is unpacked; a small one may hold much."""
+AT_ONCE = 2
+"""Documents that are unpacked or written at once: the store takes one after the other anyway."""
+MOST_WAITING = 100
+"""Documents that wait for their turn; further ones are sent away until the store has caught up."""
 _GZIP = 31
 """What tells zlib that there is a gzip header."""
 
@@ -42,8 +48,27 @@ class _Documented(Operation):
         )
 
 
+class _Desk:
+    """Takes documents in by threads of its own: machines that push must not hold up people who look."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(AT_ONCE, "progstore-ingest")
+        self._waiting = 0
+
+    async def take(self, work: Callable[[], bytes]) -> bytes:
+        """What `work` gives when its turn has come. Raises ServiceUnavailableException where too many wait."""
+        if self._waiting >= MOST_WAITING:
+            raise ServiceUnavailableException(f"{MOST_WAITING} documents wait for the store; send this again later")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
+
+
 def routes(site: Site) -> list[HTTPRouteHandler]:
     """The route, below /api/v1."""
+    desk = _Desk()
 
     @post(
         "/ingest",
@@ -74,7 +99,7 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
             document = _document(_unpacked(body) if encoding == "gzip" else body)
             return msgspec.json.encode(site.store.ingest(document, age=time.monotonic() - began).to_dict())
 
-        return Response(await sync_to_thread(take), media_type=JSON, headers={"cache-control": "no-store"})
+        return Response(await desk.take(take), media_type=JSON, headers={"cache-control": "no-store"})
 
     return [ingest]
 
