@@ -180,6 +180,6 @@ def _usage(parameter: Parameter) -> str:
     kind = "|".join(parameter.choices) or parameter.kind.upper()
     if parameter.required:
         return f"{parameter.name}={kind}{' …' if parameter.many else ''}"
-    default = parameter.write(parameter.default)
+    default = None if parameter.is_secret else parameter.write(parameter.default)
     shown = kind if default in (None, "", []) else str(default).lower() if isinstance(default, bool) else default
     return f"[{parameter.name}={shown}]"

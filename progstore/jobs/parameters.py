@@ -56,12 +56,12 @@ class Parameter:
         return is_secret(self.name)
 
     def to_dict(self) -> dict[str, Json]:
-        """What it takes, as plain JSON."""
+        """What it takes, as plain JSON; the default of what is secret is not told."""
         return {
             "name": self.name,
             "kind": self.kind,
             "required": self.required,
-            "default": self.write(self.default),
+            "default": None if self.is_secret else self.write(self.default),
             "many": self.many,
             "optional": self.optional,
             "choices": list(self.choices),

@@ -27,7 +27,7 @@ JOBS = """
 
     @progstore.job("reindex")
     def reindex(folder: Path, width: int = 800, mode: Literal["fast", "safe"] = "fast", since: date | None = None,
-                dry_run: bool = True, tags: list[str] = [], api_key: str = "", sure: bool | None = None,
+                dry_run: bool = True, tags: list[str] = [], api_key: str = "hush-hush", sure: bool | None = None,
                 note: str = "<b>", ratio: float = 0.5) -> None:
         '''Read <all> photos again.
 
@@ -176,13 +176,15 @@ def test_without_jobs_there_is_no_page_of_them(site: httpx.Client, serve: Serve,
 def test_the_api_says_what_jobs_take(serve: Serve, jobs: Mapping[str, progstore.Job]) -> None:
     """And what is wrong with what it was sent, for each parameter."""
     site = serve(jobs=jobs)
-    reindex, tidy = site.get("/api/v1/jobs").json()["items"]
+    told = site.get("/api/v1/jobs")
+    reindex, tidy = told.json()["items"]
     assert (reindex["name"], reindex["summary"], tidy["parameters"]) == ("reindex", "Read <all> photos again.", [])
     assert [each["kind"] for each in reindex["parameters"][:4]] == ["path", "int", "choice", "date"]
     answer = site.post("/api/v1/jobs/reindex", json={"width": "wide", "nope": 1})
     assert (answer.status_code, set(answer.json()["faults"])) == (400, {"width", "nope", "folder"})
     for body in (b"[]", b"7", b"{", b'{"width": ' + b"1" * 70_000 + b"}"):
         assert site.post("/api/v1/jobs/reindex", content=body).status_code in (400, 413), body[:20]
+    assert "hush-hush" not in told.text + site.get("/jobs").text
 
 
 def test_what_heeds_it_is_asked_to_stop_on_the_board(site: httpx.Client, stoppable: subprocess.Popen[str]) -> None:
