@@ -183,6 +183,20 @@ def test_what_runs_is_told_before_what_ended_last(store: Store, monkeypatch: pyt
     assert list(told.by_id) == ["runs 2", "runs 1", "new"]
 
 
+def test_what_is_long_is_not_remembered_but_read_again(store: Store) -> None:
+    """Ten thousand tasks are remembered: each of them is small, whatever its client said of it."""
+    memory, long = Memory(store), "x" * 60_000
+    translator = Translator(store, memory)
+    translator.write([arrived("a", desc="Fetch", n=1.0, total=9.0), arrived("b", desc=long)])
+    assert set(memory._states) == {"a"}
+    translator.write([arrived("a", desc=long, n=2.0)])
+    assert not memory._states
+    translator.write([arrived("a", desc="Sort", n=3.0)])
+    task = next(each for each in store.tasks() if each.key == "a")
+    assert (task.name, task.message, task.done, task.total, task.attempt) == ("Fetch", "Sort", 3, 9, 1)
+    assert set(memory._states) == {"a"}
+
+
 def test_text_in_metadata_is_cleaned(store: Store) -> None:
     """What no page can show is replaced; the rest is kept as it is."""
     write(store, Arrived(read_post(b'{"task_id":"a","meta":{"x":["\\u0000",{"y":"\xc3\xbc"}],"n":1.5}}'), "h"))

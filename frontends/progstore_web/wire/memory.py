@@ -15,6 +15,8 @@ from progstore_web.wire.state import Curve, State
 
 MOST_STATES: Final = 10_000
 """Tasks that are remembered; the one that was heard of the longest ago is forgotten first."""
+LONGEST: Final = 10_000
+"""Characters that are remembered of what was said of one task; who says more has it read from the store each time."""
 AT_ONCE: Final = 500
 """Tasks that are read in one question."""
 
@@ -53,6 +55,9 @@ class Memory:
         """Remember these, which are in the store now."""
         with self._mutex:
             for state in states:
+                if len(state.name) + len(state.unit) + len(state.message) + len(state.error or "") > LONGEST:
+                    self._states.pop(state.task_id, None)
+                    continue
                 self._states[state.task_id] = state
                 self._states.move_to_end(state.task_id)
             while len(self._states) > MOST_STATES:
