@@ -55,3 +55,5 @@ class Retention:
             if str(trouble) != self._warned:
                 self._warned = str(trouble)
                 log.warning("what ended more than %g s ago is not removed: %s", self._seconds, trouble)
+        except Exception:  # the next look may fare better
+            log.exception("what ended more than %g s ago is not removed", self._seconds)
