@@ -7,7 +7,7 @@ from progstore._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from progstore import patch
+    from progstore import patch, wording
     from progstore.adapters import aio
     from progstore.adapters.callables import tracked
     from progstore.adapters.futures import as_completed, map  # noqa: A004  # as executors call it
@@ -114,6 +114,7 @@ _HOMES = {
 _MODULES = {
     "aio": "adapters.aio",
     "patch": "patch",
+    "wording": "wording",
 }
 
 __all__ = [
@@ -169,6 +170,7 @@ __all__ = [
     "session",
     "track",
     "tracked",
+    "wording",
     "write_filter",
 ]
 

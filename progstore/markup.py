@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from progstore.values import Life, SessionView, Status, TaskView
+from progstore.wording import SIGNS, duration, failure, state, tree
 
 MOST_LINES = 40
 """Tasks of one session that are shown; the others are counted."""
@@ -19,18 +20,19 @@ COMPLETE_SHOWN = 8
 LONGEST = 300
 """Characters of a name or of words; a notebook keeps what it is shown."""
 
-_SIGNS: dict[str, tuple[str, str]] = {
-    Status.PENDING: ("○", "inherit"),
-    Status.RUNNING: ("●", "#2f81f7"),
-    Status.COMPLETE: ("✓", "#2da44e"),
-    Status.ERROR: ("✗", "#d1373f"),
-    Status.CANCELLED: ("⊘", "#9a7417"),
-    Life.STALE: ("◌", "#b07d0a"),
-    Life.SUSPENDED: ("‖", "#b07d0a"),
-    Life.LOST: ("†", "#d1373f"),
-    Life.UNREACHABLE: ("?", "#b07d0a"),
-    Life.UNKNOWN: ("?", "#b07d0a"),
+_COLOURS: dict[str, str] = {
+    Status.PENDING: "inherit",
+    Status.RUNNING: "#2f81f7",
+    Status.COMPLETE: "#2da44e",
+    Status.ERROR: "#d1373f",
+    Status.CANCELLED: "#9a7417",
+    Life.STALE: "#b07d0a",
+    Life.SUSPENDED: "#b07d0a",
+    Life.LOST: "#d1373f",
+    Life.UNREACHABLE: "#b07d0a",
+    Life.UNKNOWN: "#b07d0a",
 }
+_SYMBOLS: dict[str, str] = {state: sign.symbol for state, sign in SIGNS.items()}
 _CELL = "text-align:left;vertical-align:baseline;border:0;background:none;padding:1px 12px 1px 0;white-space:nowrap"
 _WORDS = "text-align:left;vertical-align:baseline;border:0;background:none;padding:1px 0;overflow-wrap:anywhere"
 
@@ -82,7 +84,7 @@ def session_lines(session: SessionView) -> list[Line]:
     ended = sum(number for status, number in session.counts.items() if Status(status).is_terminal)
     head = Line(
         name=session.name,
-        state=state(session),
+        state=str(state(session)),
         percent=float(session.overall_percent) if total else None,
         counts=f"{ended:,} of {total:,} {'task' if total == 1 else 'tasks'}" if total else "",
         time=time_taken(session),
@@ -97,13 +99,13 @@ def session_lines(session: SessionView) -> list[Line]:
 
 def task_line(task: TaskView, depth: int = 0) -> Line:
     """The line of one task."""
-    failure = ": ".join(part for part in (task.error_type, task.error) if part)
-    said = [f"{count(task.failed)} failed" if task.failed else "", failure or _reason(task), task.message]
-    if failure and task.message == task.error:
+    failed_of = failure(task)
+    said = [f"{count(task.failed)} failed" if task.failed else "", failed_of or _reason(task), task.message]
+    if failed_of and task.message == task.error:
         said.pop()
     return Line(
         name=task.name,
-        state=state(task),
+        state=str(state(task)),
         percent=task.percent,
         simulated=task.simulated,
         counts=counted(task.done, task.total, task.unit),
@@ -141,29 +143,6 @@ def chosen_tasks(tasks: Iterable[TaskView]) -> list[TaskView]:
     return list(kept.values())
 
 
-def tree(tasks: Iterable[TaskView]) -> list[tuple[TaskView, int]]:
-    """Each task below the one it is nested in, in order of id, with its depth; a missing parent makes a root."""
-    given = {task.id: task for task in sorted(tasks, key=lambda task: task.id)}
-    below: dict[int | None, list[TaskView]] = {}
-    for task in given.values():
-        below.setdefault(task.parent_id if task.parent_id in given else None, []).append(task)
-    placed: dict[int, tuple[TaskView, int]] = {}
-    waiting = [(task, 0) for task in reversed(below.get(None, []))]
-    while waiting:
-        task, depth = waiting.pop()
-        placed[task.id] = (task, depth)
-        waiting.extend((nested, depth + 1) for nested in reversed(below.get(task.id, [])))
-    # What another program wrote may name one another in a circle, to which no root leads.
-    return [*placed.values(), *((task, 0) for task in given.values() if task.id not in placed)]
-
-
-def state(view: TaskView | SessionView) -> str:
-    """How it stands in a word: its status, or the verdict where it runs no more as it should."""
-    if view.status is Status.RUNNING and view.verdict is not None and view.verdict.life is not Life.ALIVE:
-        return str(view.verdict.life)
-    return str(view.status)
-
-
 def time_taken(view: TaskView | SessionView) -> str:
     """How long it took, or has taken by now; of what is lost, until it was."""
     if view.duration is not None:
@@ -189,20 +168,6 @@ def count(number: float) -> str:
     return f"{number:,.3f}".rstrip("0").rstrip(".")
 
 
-def duration(seconds: float) -> str:
-    """Seconds in their two largest units: 4.2 s, 3 min 05 s, 2 h 03 min, 3 d 04 h."""
-    if seconds < 9.95:
-        return f"{max(seconds, 0.0):.1f} s"
-    whole = int(seconds + 0.5)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    if whole < 86_400:
-        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-    return f"{whole // 86_400:,} d {whole % 86_400 // 3600:02} h"
-
-
 def percent(line: Line) -> str:
     """`38 %`, rounded down, for a hundred must mean that all is done; `~38 %` where it is drawn from the clock."""
     if line.percent is None:
@@ -212,7 +177,7 @@ def percent(line: Line) -> str:
 
 def _left(task: TaskView) -> str:
     """How long it will still take, as far as that can be told."""
-    goes_on = task.eta is not None and state(task) == Status.RUNNING
+    goes_on = task.eta is not None and state(task) is Status.RUNNING
     return f"about {duration(task.eta - time.time())} left" if goes_on and task.eta is not None else ""
 
 
@@ -229,7 +194,7 @@ def _reason(view: TaskView | SessionView) -> str:
 
 
 def _row(line: Line) -> str:
-    symbol, colour = _SIGNS.get(line.state, ("", "inherit"))
+    symbol, colour = _SYMBOLS.get(line.state, ""), _COLOURS.get(line.state, "inherit")
     named = f'<td style="{_CELL};padding-left:{1.2 * line.depth:g}em">{_escaped(line.name)}</td>'
     if not line.state:
         return f'<tr style="background:none">{named}</tr>'

@@ -147,22 +147,6 @@ def _is_still(card: Card, tasks: Mapping[int, TaskView]) -> bool:
     return bool(live) and all(not now.simulated and now.verdict == before.verdict for before, now in live)
 
 
-def tree(tasks: Iterable[TaskView]) -> list[tuple[TaskView, int]]:
-    """Each task below the one it is nested in, in order of id, with its depth; a missing parent makes a root."""
-    given = {task.id: task for task in sorted(tasks, key=lambda task: task.id)}
-    below: dict[int | None, list[TaskView]] = {}
-    for task in given.values():
-        below.setdefault(task.parent_id if task.parent_id in given else None, []).append(task)
-    placed: dict[int, tuple[TaskView, int]] = {}
-    waiting = [(task, 0) for task in reversed(below.get(None, []))]
-    while waiting:
-        task, depth = waiting.pop()
-        placed[task.id] = (task, depth)
-        waiting.extend((nested, depth + 1) for nested in reversed(below.get(task.id, [])))
-    # What another program wrote may name one another in a circle, to which no root leads.
-    return [*placed.values(), *((task, 0) for task in given.values() if task.id not in placed)]
-
-
 def _ordered(sessions: Iterable[SessionView]) -> list[SessionView]:
     every = {session.id: session for session in sessions}
     return sorted(every.values(), key=lambda session: (session.started_at or 0.0, session.id), reverse=True)

@@ -7,20 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from progstore import Life, SessionView, Status, TaskView
-from progstore_term.board import LANES, Board, Card, tree
-from progstore_term.wording import (
-    clock,
-    counted,
-    duration,
-    failure,
-    left,
-    number,
-    one_line,
-    percent,
-    rate,
-    reason,
-    state,
-)
+from progstore.wording import duration, failure, number, state, tree
+from progstore_term.board import LANES, Board, Card
+from progstore_term.wording import clock, counted, left, one_line, percent, rate, reason
 
 SORTS = ("newest", "name", "percent", "time")
 """The orders of sessions within a lane."""
@@ -190,7 +179,7 @@ def _task_row(
     failed = f"{number(task.failed)} failed" if task.failed else ""
     said = "" if task.message == task.error else one_line(task.message)
     goes_on = state(task) is Status.RUNNING
-    remark = failure(task) or reason(task)
+    remark = one_line(failure(task)) or reason(task)
     return Row(
         label=label or one_line(task.name),
         key=key or ("task", task.id),

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from rich.cells import cell_len
 from rich.text import Text
 
+from progstore.wording import SIGNS
 from progstore_term.rows import Key, Row
-from progstore_term.wording import SIGNS
 
 GAP = 2
 BAR, SHORT_BAR = 10, 5

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from progstore import SessionView, TaskView
-from progstore_web.wording import counted, number, percent, state
+from progstore.wording import number
+from progstore_web.wording import counted, percent, state
 
 
 class Bar(NamedTuple):

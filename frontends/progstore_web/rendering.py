@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 import progstore
 from progstore import SessionView
+from progstore.wording import amount, number
 from progstore_web import charts, wording
 from progstore_web.assets import Assets
 from progstore_web.bars import session_bar, task_bar
@@ -37,13 +38,13 @@ class Templates:
             auto_reload=False,
         )
         self._environment.filters.update(
-            amount=wording.amount,
+            amount=amount,
             clock=wording.clock,
             counted=wording.counted,
             duration=wording.duration,
             iso=wording.iso,
             marked=_marked,
-            number=wording.number,
+            number=number,
             percent=wording.percent,
             pretty=_pretty,
             rate=wording.rate,

@@ -6,11 +6,8 @@ import math
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from progstore import Life, SessionView, Status, TaskView
-
-BYTES = frozenset({"B", "byte", "bytes"})
-"""Units that are scaled: 1,200,000 B is said as 1.2 MB."""
-_SCALES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+from progstore import Life, SessionView, Status, TaskView, wording
+from progstore.wording import BYTES, amount, number, roughly, size
 
 
 class State(NamedTuple):
@@ -20,46 +17,24 @@ class State(NamedTuple):
     tone: str
 
 
-_BY_STATUS = {
-    Status.PENDING: State("pending", "idle"),
-    Status.RUNNING: State("running", "live"),
-    Status.COMPLETE: State("complete", "good"),
-    Status.ERROR: State("error", "bad"),
-    Status.CANCELLED: State("cancelled", "idle"),
-}
-_BY_LIFE = {
-    Life.STALE: State("stale", "warn"),
-    Life.SUSPENDED: State("suspended", "warn"),
-    Life.LOST: State("lost", "bad"),
-    Life.UNREACHABLE: State("unreachable", "warn"),
-    Life.UNKNOWN: State("unknown", "warn"),
+_TONES: dict[Status | Life, str] = {
+    Status.PENDING: "idle",
+    Status.RUNNING: "live",
+    Status.COMPLETE: "good",
+    Status.ERROR: "bad",
+    Status.CANCELLED: "idle",
+    Life.STALE: "warn",
+    Life.SUSPENDED: "warn",
+    Life.LOST: "bad",
+    Life.UNREACHABLE: "warn",
+    Life.UNKNOWN: "warn",
 }
 
 
 def state(view: SessionView | TaskView) -> State:
     """How a session or task stands: what the reader concluded where its owner may be gone, else the stored status."""
-    if view.verdict is not None and view.verdict.life in _BY_LIFE:
-        return _BY_LIFE[view.verdict.life]
-    return _BY_STATUS[view.status]
-
-
-def number(value: float) -> str:
-    """A count with thousands separated: 31,207 or 0.25."""
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    if abs(value) < 1e15:
-        return f"{value:,.2f}".rstrip("0").rstrip(".")
-    return f"{value:.3g}"
-
-
-def amount(value: float, unit: str) -> str:
-    """A count with its unit: "31,207 file", "1.2 MB"."""
-    return _bytes(value) if unit in BYTES else f"{number(value)} {unit}".rstrip()
-
-
-def failure(task: TaskView) -> str:
-    """What a task failed of: "ValueError: row 7 has no date"; empty where it did not."""
-    return ": ".join(part for part in (task.error_type, task.error) if part)
+    stands = wording.state(view)
+    return State(str(stands), _TONES[stands])
 
 
 def counted(task: TaskView) -> str:
@@ -67,7 +42,7 @@ def counted(task: TaskView) -> str:
     if task.total is None and task.status.is_terminal:
         return amount(task.done, task.unit)
     if task.unit in BYTES:
-        return f"{_bytes(task.done)} / {'∞' if task.total is None else _bytes(task.total)}"
+        return f"{size(task.done)} / {'∞' if task.total is None else size(task.total)}"
     return f"{number(task.done)} / {'∞' if task.total is None else number(task.total)} {task.unit}".rstrip()
 
 
@@ -88,10 +63,10 @@ def rate(value: float | None, unit: str) -> str:
     if value is None or value <= 0:
         return ""
     if unit in BYTES:
-        return f"{_bytes(value)}/s"
+        return f"{size(value)}/s"
     if value < 0.5:
         return f"{duration(1 / value)}/{unit or 'item'}"
-    return f"{_short(value)} {unit or 'item'}/s"
+    return f"{roughly(value)} {unit or 'item'}/s"
 
 
 def duration(seconds: float | None) -> str:
@@ -132,18 +107,3 @@ def _datetime(at: float) -> datetime:
     except (OverflowError, ValueError, OSError):
         # A time that no calendar holds was stored by a clock gone wrong; the page must still open.
         return datetime.fromtimestamp(0, UTC)
-
-
-def _bytes(value: float) -> str:
-    step = 0
-    while abs(value) >= 1000 and step < len(_SCALES) - 1:
-        value /= 1000
-        step += 1
-    return f"{number(value) if step == 0 else _short(value)} {_SCALES[step]}"
-
-
-def _short(value: float) -> str:
-    """Three digits are enough for what changes all the time."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")

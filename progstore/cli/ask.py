@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from progstore.cli.exits import FINE, NO, NOT_FOUND, STORE, TIMEOUT, USAGE, epilog, say
-from progstore.cli.look import current_look, state
+from progstore.cli.look import current_look
 from progstore.cli.options import Place, age_option, json_option, store_option, with_examples
 from progstore.cli.output import print_json, print_lines
 from progstore.cli.text import duration, local_time, one_line
 from progstore.errors import NotFound
 from progstore.values import Filter, Life, SessionView, Status, TaskView
+from progstore.wording import state
 
 if TYPE_CHECKING:
     from progstore.store.store import Store

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from progstore.cli.listing import percent, task_columns, took
-from progstore.cli.look import SIGNS, Look, state
+from progstore.cli.look import Look
 from progstore.cli.table import render
 from progstore.cli.text import cut, duration, items, lines, local_time, one_line, plural
 from progstore.errors import NotFound
 from progstore.values import EventView, SessionView, Status, TaskView, Verdict
+from progstore.wording import SIGNS, state
 
 if TYPE_CHECKING:
     from progstore.store.store import Store

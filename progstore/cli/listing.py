@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from progstore.cli.look import SIGNS, Look, state
+from progstore.cli.look import Look
 from progstore.cli.table import Column
 from progstore.cli.text import duration, items, local_time, one_line, utc_time
 from progstore.values import Filter, SessionView, Status, TaskView
+from progstore.wording import SIGNS, state
 
 if TYPE_CHECKING:
     from progstore.store.store import Store

@@ -1,4 +1,4 @@
-"""What the output may look like: its width, colours and symbols, and the words for how work stands.
+"""What the output may look like: its width, colours and symbols.
 
 A state is always a word; symbol and colour only repeat it.
 """
@@ -9,36 +9,14 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import click
 
-from progstore.values import Life, SessionView, Status, TaskView
+from progstore.values import SessionView, TaskView
+from progstore.wording import SIGNS, state
 
 NARROWEST = 40
 """Columns; a terminal that says less is taken to be this wide."""
-
-
-class Sign(NamedTuple):
-    """How a state is marked: symbol, the symbol where only ASCII can be shown, colour."""
-
-    symbol: str
-    ascii: str
-    colour: str
-
-
-SIGNS = {
-    Status.PENDING: Sign("○", "o", "bright_black"),
-    Status.RUNNING: Sign("●", "*", "cyan"),
-    Status.COMPLETE: Sign("✓", "+", "green"),
-    Status.ERROR: Sign("✗", "x", "red"),
-    Status.CANCELLED: Sign("⊘", "-", "yellow"),
-    Life.STALE: Sign("◌", "~", "yellow"),
-    Life.SUSPENDED: Sign("‖", "=", "yellow"),
-    Life.LOST: Sign("†", "!", "red"),
-    Life.UNREACHABLE: Sign("?", "?", "yellow"),
-    Life.UNKNOWN: Sign("?", "?", "yellow"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +53,6 @@ class Look:
         if not self.terminal:
             return str(word)
         return f"{SIGNS[word].symbol if self.unicode else SIGNS[word].ascii} {word}"
-
-
-def state(view: SessionView | TaskView) -> Status | Life:
-    """What there is to say about work: its status, or the verdict where it runs no more as it should."""
-    if view.status is Status.RUNNING and view.verdict and view.verdict.life is not Life.ALIVE:
-        return view.verdict.life
-    return view.status
 
 
 def current_look() -> Look:

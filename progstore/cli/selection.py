@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from progstore.cli.look import state
 from progstore.values import Filter, Life, SessionView, Status
+from progstore.wording import state
 
 if TYPE_CHECKING:
     from progstore.store.store import Store

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from progstore.displays.choice import NOTEBOOK
 from progstore.displays.wording import ending, is_estimate, message_of, percent_of, side_counts, tidy
-from progstore.markup import MOST_LINES, Line, as_html, as_text, counted, duration
+from progstore.markup import MOST_LINES, Line, as_html, as_text, counted
+from progstore.wording import duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,31 +8,6 @@ from progstore_web import wording
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
-    [(0, "0"), (31207, "31,207"), (0.25, "0.25"), (1234.5, "1,234.5"), (-3, "-3"), (1e15, "1e+15"), (1e300, "1e+300")],
-)
-def test_counts_are_said_with_thousands_separated(value: float, said: str) -> None:
-    """Whole where they are whole."""
-    assert wording.number(value) == said
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "said"),
-    [
-        (5, "file", "5 file"),
-        (5, "", "5"),
-        (999, "B", "999 B"),
-        (1200, "B", "1.2 kB"),
-        (4.5e9, "bytes", "4.5 GB"),
-        (1e25, "B", "10,000,000 EB"),
-    ],
-)
-def test_bytes_are_scaled_and_nothing_else(value: float, unit: str, said: str) -> None:
-    """By thousands."""
-    assert wording.amount(value, unit) == said
-
-
-@pytest.mark.parametrize(
     ("value", "steps", "said"),
     [
         (None, None, ""),

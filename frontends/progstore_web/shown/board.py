@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from progstore import Filter, Life, SessionView, Status, Store, StoreError, StoreNotFound, TaskView
+from progstore.wording import BYTES, amount, failure, number
 from progstore_web.bars import Bar, session_bar, task_bar
 from progstore_web.shown.job_run import can_stop
 from progstore_web.shown.trees import Row, rows_of, some_of
-from progstore_web.wording import BYTES, amount, counted, failure, number, state
+from progstore_web.wording import counted, state
 
 LIVE_LIMIT = 100
 """Live sessions that are looked at; a store of many lost ones must not make the page slow."""

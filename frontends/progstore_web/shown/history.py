@@ -20,8 +20,9 @@ from progstore import (
     change_filter,
     parse_filter,
 )
+from progstore.wording import failure
 from progstore_web.sql_of import sql_of
-from progstore_web.wording import failure, iso, state
+from progstore_web.wording import iso, state
 
 NEWEST_FIRST = "-started"
 PAGE = 50

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from progstore import Life, NotFound, SessionView, Status, TaskView
-from progstore_web.wording import failure, state
+from progstore.wording import failure
+from progstore_web.wording import state
 
 KEY = "job"
 """Among the session's metadata the name of the job; the key of its root task."""

@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 
 from progstore import EventView, NotFound, SessionView, Store, TaskView
+from progstore.wording import failure, number
 from progstore_web.charts import Place, place
 from progstore_web.shown.job_run import can_stop
 from progstore_web.shown.trees import rows_of
-from progstore_web.wording import failure, number, state
+from progstore_web.wording import state
 
 EVENTS_LIMIT = 200
 """Newest events that are shown; all of them are had from the JSON."""

@@ -1,0 +1,109 @@
+"""How work is said to people, for whatever shows it: how it stands, counts and sizes, durations, what is nested where.
+
+What a job said of itself is given as it is: each frontend escapes in the way of what it draws on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from progstore.values import Life, SessionView, Status, TaskView
+
+
+class Sign(NamedTuple):
+    """How a state is marked: symbol, the symbol where only ASCII can be shown, a terminal's colour. The word always
+    stands by it.
+    """
+
+    symbol: str
+    ascii: str
+    colour: str
+
+
+SIGNS = {
+    Status.PENDING: Sign("○", "o", "bright_black"),
+    Status.RUNNING: Sign("●", "*", "cyan"),
+    Status.COMPLETE: Sign("✓", "+", "green"),
+    Status.ERROR: Sign("✗", "x", "red"),
+    Status.CANCELLED: Sign("⊘", "-", "yellow"),
+    Life.STALE: Sign("◌", "~", "yellow"),
+    Life.SUSPENDED: Sign("‖", "=", "yellow"),
+    Life.LOST: Sign("†", "!", "red"),
+    Life.UNREACHABLE: Sign("?", "?", "yellow"),
+    Life.UNKNOWN: Sign("?", "?", "yellow"),
+}
+"""The sign of everything that `state` may give."""
+BYTES = frozenset({"B", "byte", "bytes"})
+"""Units that are scaled: 1,200,000 B is said as 1.2 MB."""
+_SCALES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+
+
+def state(view: SessionView | TaskView) -> Status | Life:
+    """How it stands: its status, or the verdict where it runs no more as it should. As a text it is the word for it."""
+    if view.status is Status.RUNNING and view.verdict is not None and view.verdict.life is not Life.ALIVE:
+        return view.verdict.life
+    return view.status
+
+
+def failure(task: TaskView) -> str:
+    """What a task failed of: "ValueError: row 7 has no date"; empty where it did not."""
+    return ": ".join(part for part in (task.error_type, task.error) if part)
+
+
+def number(value: float) -> str:
+    """A count with thousands separated and at most two decimals: 31,207 or 0.25."""
+    if abs(value) >= 1e15:
+        return f"{value:.3g}"
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def amount(value: float, unit: str) -> str:
+    """A count with its unit: "31,207 file", "1.2 MB"."""
+    return size(value) if unit in BYTES else f"{number(value)} {unit}".rstrip()
+
+
+def size(value: float) -> str:
+    """Bytes, scaled by thousands: 812 B, 1.2 MB."""
+    step = 0
+    while abs(value) >= 1000 and step < len(_SCALES) - 1:
+        value /= 1000
+        step += 1
+    return f"{number(value) if step == 0 else roughly(value)} {_SCALES[step]}"
+
+
+def roughly(value: float) -> str:
+    """Three digits, which are enough for what changes all the time: 1,204, 12.3 or 0.25."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in their two largest units: 4.2 s, 12 s, 3 min 05 s, 2 h 03 min, 3 d 04 h."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0.0):.1f} s"
+    whole = int(seconds + 0.5)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return f"{whole // 86_400:,} d {whole % 86_400 // 3600:02} h"
+
+
+def tree(tasks: Iterable[TaskView]) -> list[tuple[TaskView, int]]:
+    """Each task below the one it is nested in, in order of id, with its depth; a missing parent makes a root."""
+    given = {task.id: task for task in sorted(tasks, key=lambda task: task.id)}
+    below: dict[int | None, list[TaskView]] = {}
+    for task in given.values():
+        below.setdefault(task.parent_id if task.parent_id in given else None, []).append(task)
+    placed: dict[int, tuple[TaskView, int]] = {}
+    waiting = [(task, 0) for task in reversed(below.get(None, []))]
+    while waiting:
+        task, depth = waiting.pop()
+        placed[task.id] = (task, depth)
+        waiting.extend((nested, depth + 1) for nested in reversed(below.get(task.id, [])))
+    # What another program wrote may name one another in a circle, to which no root leads.
+    return [*placed.values(), *((task, 0) for task in given.values() if task.id not in placed)]
