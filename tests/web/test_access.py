@@ -121,6 +121,9 @@ def test_signing_in_leads_back_to_a_page_of_any_name(locked: httpx.Client) -> No
         assert f'name="next" value="{path}"' in locked.get(path).text
     answer = locked.post("/login", data={"token": "alpha", "next": "/names/日本?task=ä"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/names/%E6%97%A5%E6%9C%AC?task=%C3%A4")
+    # What a form was sent to cannot be looked at.
+    locked.cookies.clear()
+    assert 'name="next" value="/"' in locked.post("/delete").text
     # Slashes that the routes pass over would be the beginning of another site's address.
     assert locked.get("//history?token=alpha").headers["location"] == "/"
 
@@ -276,6 +279,7 @@ def test_a_push_token_reads_and_deletes_nothing(serve: Serve, ingest: object) ->
     for path in GUARDED_JSON:
         assert site.get(path, headers=sent).status_code == 403, path
     assert site.delete("/api/v1/sessions/1", headers=sent).status_code == 403
-    assert site.post("/login", data={"token": "send"}).status_code == 401
+    refused = site.post("/login", data={"token": "send"})
+    assert (refused.status_code, "That is a push token" in refused.text) == (403, True)
     forged = {"cookie": f"{cookie_name('send')}={cookie_value('send')}"}
     assert site.get("/api/v1/sessions", headers=forged).status_code == 401

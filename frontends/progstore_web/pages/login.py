@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import parse_qsl, quote, urlencode
 
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 
-from progstore_web.access import COOKIE_SECONDS, Attempts, cookie_name, cookie_value
+from progstore_web.access import COOKIE_SECONDS, Attempts, Role, cookie_name, cookie_value
 from progstore_web.conditional import HTML, AnyRequest
+from progstore_web.gate import Scope
 from progstore_web.problems import headers_of_failure
 from progstore_web.site import Site, is_for_programs, own_path, root_of, see
 
@@ -48,9 +50,7 @@ class SignIn:
             return None
         query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         token = next((value for name, value in query if name == "token"), None)
-        rest = urlencode([(name, value) for name, value in query if name != "token"])
-        # The server has decoded the path; a name with a question mark would end in it.
-        target = own_path(quote(request.scope["path"], errors="replace") + (f"?{rest}" if rest else ""))
+        target = _page_at(request.scope, [(name, value) for name, value in query if name != "token"])
         if token is not None:
             return self._try(request, token, target)
         if self._site.role(request).may_read:
@@ -69,7 +69,10 @@ class SignIn:
             refused = self._form(request, target, 429, f"Too many wrong tokens. Try again in {int(wait) + 1} s.")
             refused.headers["retry-after"] = str(int(wait) + 1)
             return refused
-        if not self._site.access.role_of(token).may_read:
+        role = self._site.access.role_of(token)
+        if role is Role.PUSHER:
+            return self._form(request, target, 403, "That is a push token: it sends progress, and shows nothing.")
+        if not role.may_read:
             self._attempts.failed(address)
             return self._form(request, target, 401, "That is not a token of this server.")
         return see(
@@ -88,3 +91,11 @@ class SignIn:
     def _form(self, request: AnyRequest, target: str, status: int, complaint: str) -> Response[bytes]:
         body = self._site.templates.render("login.html", root_of(request), target=target, complaint=complaint)
         return Response(body, status_code=status, media_type=HTML, headers=headers_of_failure(status))
+
+
+def _page_at(scope: Scope, query: Sequence[tuple[str, str]]) -> str:
+    """The address to lead to after a sign-in; the first page's where a form was sent."""
+    if scope["method"] == "POST":
+        return "/"
+    # The server has decoded the path; a name with a question mark would end in it.
+    return own_path(quote(scope["path"], errors="replace") + (f"?{urlencode(query)}" if query else ""))
