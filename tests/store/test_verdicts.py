@@ -93,6 +93,7 @@ def test_a_declared_session_is_judged_by_its_tasks_alone(filled: Filled, store: 
     assert verdict_of(store.session(session)).life is Life.ALIVE
 
 
+@pytest.mark.sqlite
 def test_a_process_in_another_container_is_judged_by_its_lock(filled: Filled, store: Store) -> None:
     """Its pid means nothing here; the kernel drops the lock of the dead."""
     session = filled.session()

@@ -41,26 +41,26 @@ def checkpoint_if_due(raw: sqlite3.Connection, location: SqliteLocation, lock: L
     return size
 
 
-def checkpoint(raw: sqlite3.Connection, lock: LockFile, *, truncate: bool) -> bool:
-    """Checkpoint now; False where another process is at it. Raises sqlite3.Error."""
+def checkpoint(raw: sqlite3.Connection, lock: LockFile, *, truncate: bool) -> int | None:
+    """Checkpoint now; returns the bytes of the log that a reader kept from being moved, None where another process is
+    at it. Raises sqlite3.Error.
+    """
     if not lock.try_lock(CHECKPOINT):
-        return False
+        return None
     try:
         truncate = truncate and not raw.execute(_WAS_CUT_LATELY, (time.time(), TRUNCATE_EVERY)).fetchone()
         raw.execute(_SOMETHING_SMALL, ("truncated_at" if truncate else "checkpointed_at", str(time.time())))
-        if truncate:
-            _truncate(raw)
-        else:
-            raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        _, pages, moved = _truncate(raw) if truncate else raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return int((pages - moved) * raw.execute("PRAGMA page_size").fetchone()[0])
     finally:
         lock.unlock(CHECKPOINT)
-    return True
 
 
-def _truncate(raw: sqlite3.Connection) -> None:
+def _truncate(raw: sqlite3.Connection) -> tuple[int, int, int]:
     raw.execute(f"PRAGMA busy_timeout={TRUNCATE_BUSY_MS}")
     try:
-        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        busy, pages, moved = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return busy, pages, moved
     finally:
         raw.execute(f"PRAGMA busy_timeout={WRITER_BUSY_MS}")
 

@@ -18,7 +18,6 @@ from progstore.store.sqlite.checkpoint import (
     TRUNCATE_AT,
     WARN_AT,
     checkpoint,
-    checkpoint_if_due,
     wal_size,
 )
 from progstore.store.sqlite.engines import raw_of
@@ -121,11 +120,12 @@ class SqliteCleaner(Cleaner):
             self._unmoved = 0
         elif size < TRUNCATE_AT or size >= self._unmoved * LOG_GROWTH:
             try:
-                checkpoint_if_due(self._raw, self.location, self._lock)
+                unmoved = checkpoint(self._raw, self._lock, truncate=size >= TRUNCATE_AT)
             except sqlite3.OperationalError as error:
                 if classify(error) is not Fault.BUSY:
-                    raise  # else somebody writes; after a later step it is tried again
-            self._unmoved = wal_size(self.location)
+                    raise
+                unmoved = None  # somebody writes; after a later step it is tried again
+            self._unmoved = self._unmoved if unmoved is None else unmoved
 
     def _vacuum(self, wanted: int) -> None:
         """Take free pages off the end of the file until it has `wanted` ones."""
