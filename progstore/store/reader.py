@@ -23,6 +23,7 @@ FORK_PATIENCE: Final = 0.5
 _readers: weakref.WeakSet[Reader] = weakref.WeakSet()
 _registry = threading.Lock()
 _at_fork: list[Reader] = []
+_forking = threading.local()
 
 Opened = TypeVar("Opened")
 
@@ -191,25 +192,33 @@ def faults_explained(location: Location) -> Iterator[None]:
         raise location.explained(error) from error
 
 
+# A thread that imports this module while another forks registers hooks of which only those after the fork are called.
+
+
 def _before_fork() -> None:
     deadline = time.monotonic() + FORK_PATIENCE
     _registry.acquire()
+    _forking.is_here = True
     _at_fork[:] = _readers
     for reader in _at_fork:
         reader.before_fork(deadline)
 
 
 def _after_fork_in_parent() -> None:
-    for reader in _at_fork:
-        reader.after_fork_in_parent()
-    _at_fork.clear()
-    _registry.release()
+    _after_fork(Reader.after_fork_in_parent)
 
 
 def _after_fork_in_child() -> None:
+    _after_fork(Reader.after_fork_in_child)
+
+
+def _after_fork(go_on: Callable[[Reader], None]) -> None:
+    if not getattr(_forking, "is_here", False):
+        return
     for reader in _at_fork:
-        reader.after_fork_in_child()
+        go_on(reader)
     _at_fork.clear()
+    _forking.is_here = False
     _registry.release()
 
 

@@ -271,3 +271,25 @@ def test_a_forked_child_finds_the_name_and_the_store_of_the_session_it_was_forke
         (task,) = store.tasks()
     assert (session.name, session.status) == ("elsewhere", "complete")
     assert (task.name, task.session_name) == ("child", "elsewhere")
+
+
+def test_a_recorder_that_begins_to_read_while_its_job_forks_disturbs_nobody(run_program: Callable[..., str]) -> None:
+    """What it imports then has hooks of its own, of which only those after the fork are called."""
+    said = run_program(
+        """
+        import logging, os, sys, threading, progstore
+
+        def import_meanwhile():
+            thread = threading.Thread(target=__import__, args=("progstore.store.reader",))
+            thread.start()
+            thread.join()
+
+        os.register_at_fork(before=import_meanwhile)
+        unraisable = []
+        sys.unraisablehook = unraisable.append
+        if os.fork() == 0:
+            os._exit(len(unraisable))
+        print(os.waitstatus_to_exitcode(os.wait()[1]), unraisable)
+        """
+    )
+    assert said == "0 []\n"
