@@ -100,20 +100,16 @@ class StoreWriter:
         With `durable`, or when the last sync is long ago, it survives a power cut when this returns.
         Raises StoreReplaced where the store is no longer the one that was opened.
         """
-        connection, hold = self._opened()
+        _, hold = self._opened()
         hold.check()
         now = time.monotonic()
         durable = durable or now - self._last_sync >= SYNC_EVERY
-        known = self._ids.copy()
         try:
-            with hold.transaction(connection, durable=durable):
-                applied = self._write(connection, process, build, singly=False)
+            applied = self._write(process, build, durable=durable, singly=False)
         except ROW_FAULTS as error:
             if not is_of_row(error):
                 raise
-            self._ids = known  # what the store gave since was rolled back
-            with hold.transaction(connection, durable=durable):
-                applied = self._write(connection, process, build, singly=True)
+            applied = self._write(process, build, durable=durable, singly=True)
         if durable:
             self._last_sync = now
         hold.check()
@@ -156,7 +152,17 @@ class StoreWriter:
             writes.apply(connection, Batch(processes=[process]), self._ids)
             hold.own(connection, self._ids.processes[process.uid])
 
-    def _write(self, connection: Connection, process: ProcessRow, build: Build, *, singly: bool) -> Applied:
+    def _write(self, process: ProcessRow, build: Build, *, durable: bool, singly: bool) -> Applied:
+        connection, hold = self._opened()
+        known = self._ids.copy()
+        try:
+            with hold.transaction(connection, durable=durable):
+                return self._write_within(connection, process, build, singly=singly)
+        except BaseException:
+            self._ids = known  # what the store gave since was rolled back, and the connection may be used again
+            raise
+
+    def _write_within(self, connection: Connection, process: ProcessRow, build: Build, *, singly: bool) -> Applied:
         if writes.min_writer(connection) > schema.FORMAT:
             schema.check_writable(schema.versions(connection, self.location), self.location)
         batch = build(writes.Lookup(connection))
