@@ -211,6 +211,10 @@ class _Merge:
     def _write_events(self) -> None:
         self._find_tasks(row.task for row in self._batch.events if row.task is not None)
         placed = [(place, row) for row in self._batch.events if (place := self._place(row)) is not None]
+        if not placed:
+            return
+        # Before it is looked what is there: else the same document could come over two connections, and be there twice.
+        spelling.of(self._dialect).in_order(self._connection)
         known = self._known_events(placed)
         fresh = []
         for (session_id, task_id), row in placed:
@@ -219,15 +223,11 @@ class _Merge:
                 known[session_id, key] -= 1
                 continue
             fresh.append({"session_id": session_id, "task_id": task_id, **given(row, EVENT, "")})
-        if fresh:
-            spelling.of(self._dialect).in_order(self._connection)
         self._run(insert(events), fresh)
 
     def _known_events(self, placed: Sequence[tuple[tuple[int, int | None], EventRow]]) -> Counter[tuple[int, EventKey]]:
         """How often the store has each event that these tasks and sessions have within the time of these."""
         found: Counter[tuple[int, EventKey]] = Counter()
-        if not placed:
-            return found
         first, last = min(row.at for _, row in placed), max(row.at for _, row in placed)
         columns = (events.c.task_id, events.c.at, events.c.kind, events.c.message, events.c.data)
         within = select(events.c.session_id, *columns).where(events.c.at.between(first, last))
