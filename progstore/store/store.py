@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -283,13 +283,9 @@ class Store:
 
         Raises StoreNotFound, StoreBusy, StoreError.
         """
-        return self.copy_by(target.ingest)
-
-    def copy_by(self, ingest: Callable[[dict[str, Any]], IngestReport]) -> CopyReport:
-        """The same by a function that takes each document of rows, to wherever that brings it."""
         from progstore.store import copying
 
-        return copying.copy(self._reader, ingest)
+        return copying.copy(self._reader, target.ingest)
 
     def _ingesting(self) -> Ingester:
         if self._ingester is None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import progstore
+from progstore.store import documents
 from tests.remote.conftest import Server, assert_same, left_in, rows_of, send_rest
 
 RunProgram = Callable[..., str]
@@ -100,6 +101,17 @@ def test_what_was_recorded_while_the_server_was_away_is_sent_by_the_next_job(
     assert left_in(local)
     server.start()
     run_program(WORK, PROGSTORE_URL=server.url)
+    send_rest(local, server.url)
+    assert_same(local, server.path)
+
+
+def test_rows_with_more_metadata_than_a_document_may_hold_are_sent_in_several(
+    server: Server, local: Path, run_program: RunProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few tasks may have more values together than a server takes at once."""
+    run_program(WORK, PROGSTORE_URL=server.url)
+    monkeypatch.setattr(documents, "MOST_ROWS", 7)
+    server.start()
     send_rest(local, server.url)
     assert_same(local, server.path)
 
