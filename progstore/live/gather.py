@@ -264,7 +264,7 @@ def _curve(task: TaskState, look: TaskLook, done: float) -> str | None:
 def _count_unstored(task: TaskState) -> None:
     beyond = {name: number - MOST_CHILDREN for name, number in list(task.children.items()) if number > MOST_CHILDREN}
     if beyond and task.meta.get(UNSTORED_CHILDREN) != (text := json.dumps(beyond)):
-        task.put_json(UNSTORED_CHILDREN, text)
+        task.keep(UNSTORED_CHILDREN, text)
 
 
 def _double(value: float) -> float:
