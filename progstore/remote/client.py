@@ -96,7 +96,9 @@ class Client:
         except http.client.HTTPException as error:
             raise Trouble("no HTTP", "what it answers is no HTTP", is_lasting=True) from error
         except ValueError as error:  # what the environment calls a proxy, or a host's name, is none
-            raise Trouble("address", f"its address, or that of the proxy, cannot be used ({error})", is_lasting=True) from error
+            raise Trouble(
+                "address", f"its address, or that of the proxy, cannot be used ({error})", is_lasting=True
+            ) from error
         except OSError as error:
             raise Trouble(f"network {error.errno}", (error.strerror or str(error)).lower()) from error
 

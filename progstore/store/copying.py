@@ -23,10 +23,10 @@ Ingest = Callable[[dict[str, Any]], IngestReport]
 
 
 def copy(reader: Reader, ingest: Ingest) -> CopyReport:
-    """Hand every session of the store behind `reader` to `ingest`, in smaller documents where that raises TooLarge; what
-    is there already stays as it is.
+    """Hand every session of the store behind `reader` to `ingest`, in smaller documents where that raises TooLarge.
 
-    Raises what reading and `ingest` raise; what was handed over until then is there, and another copy goes on.
+    What is there already stays as it is. Raises what reading and `ingest` raise; what was handed over until then is
+    there, and another copy goes on.
     """
     rows, refused, count = 0, list[str](), 0
     for ids in _session_ids(reader):

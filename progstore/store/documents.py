@@ -57,7 +57,7 @@ def encode(batch: Batch, *, sent_at: float | None = None) -> dict[str, Any]:
 
 def must_fit(document: Document) -> None:
     """Raises TooLarge where there are more rows of one kind than `decode` takes."""
-    most = max(len(document[kind]) for kind in _KINDS)
+    most = max(len(document.get(kind, ())) for kind in _KINDS)
     if most > MOST_ROWS:
         raise TooLarge(f"it holds {most:,} rows of one kind, and at most {MOST_ROWS:,} are taken")
 
@@ -68,7 +68,7 @@ def halved(document: Document) -> list[dict[str, Any]]:
     What hangs on a session or a task goes with it, for what hangs on nothing that is known is left out where it
     arrives. Only where there is no second one are these parted.
     """
-    rows = [(kind, row) for kind in _KINDS for row in document[kind]]
+    rows = [(kind, row) for kind in _KINDS for row in document.get(kind, ())]
     if len(rows) < 2:
         return []
     owners = [_owner(kind, row) for kind, row in rows if kind in ("sessions", "tasks")]
