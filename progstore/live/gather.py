@@ -17,7 +17,7 @@ from progstore.live.looks import SessionLook, TaskLook, look_at_session, look_at
 from progstore.live.record import Record
 from progstore.live.state import MOST_CHILDREN, SessionState, TaskState
 from progstore.store.batch import Applied, Batch, EventRow, MetaRow, ProcessRow, SessionRow, TaskIdentity, TaskRow
-from progstore.store.writes import Lookup
+from progstore.store.lookup import Lookup
 
 UNSTORED_CHILDREN = "unstored children"
 """Metadata key of a task: how many nested tasks of each name were counted, but not stored."""

@@ -22,8 +22,8 @@ from progstore.live.state import SessionState, TaskState
 from progstore.owner import HEARTBEAT
 from progstore.store.batch import Applied, Batch
 from progstore.store.faults import Fault, classify, store_faults
+from progstore.store.lookup import Lookup
 from progstore.store.writer import StoreWriter
-from progstore.store.writes import Lookup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

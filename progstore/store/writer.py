@@ -17,6 +17,7 @@ from progstore.store.backend import Hold, Location
 from progstore.store.batch import Applied, Batch, ProcessRow, TaskIdentity
 from progstore.store.engine import locate
 from progstore.store.faults import ADVICE, ROW_FAULTS, Fault, is_of_row
+from progstore.store.lookup import Lookup
 from progstore.store.settle import settle
 from progstore.store.tables import processes
 from progstore.store.watch import Watch
@@ -24,7 +25,7 @@ from progstore.store.watch import Watch
 SYNC_EVERY: Final = 5.0
 """Seconds after which a tick is made to survive a power cut, too."""
 
-Build = Callable[[writes.Lookup], Batch]
+Build = Callable[[Lookup], Batch]
 
 
 class _Unsure(NamedTuple):
@@ -200,7 +201,7 @@ class StoreWriter:
     def _write_within(self, connection: Connection, process: ProcessRow, build: Build, *, singly: bool) -> Applied:
         if writes.min_writer(connection) > schema.FORMAT:
             schema.check_writable(schema.versions(connection, self.location), self.location)
-        batch = build(writes.Lookup(connection))
+        batch = build(Lookup(connection))
         number = self._ids.processes[process.uid]
         writes.beat(connection, number, process)
         if not (push_to := self.location.push_to):
