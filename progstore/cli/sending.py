@@ -15,7 +15,7 @@ from progstore.cli.text import one_line, plural
 
 if TYPE_CHECKING:
     from progstore.remote.leftovers import Outcome
-    from progstore.values import CopyReport
+    from progstore.reports import CopyReport
 
 PATIENCE = 60.0
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from progstore import clean
 from progstore._version import __version__
 from progstore.remote.line import Answer, Line, Untrusted
+from progstore.reports import IngestReport
 from progstore.store.documents import TooLarge, must_fit
-from progstore.values import IngestReport
 
 PATH: Final = "/api/v1/ingest"
 ANSWER_SECONDS: Final = 20.0

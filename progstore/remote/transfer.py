@@ -6,10 +6,10 @@ from contextlib import closing
 
 from progstore.errors import StoreError
 from progstore.remote.client import Client, Trouble
+from progstore.reports import CopyReport
 from progstore.store import copying
 from progstore.store.engine import locate
 from progstore.store.reader import Reader
-from progstore.values import CopyReport
 
 
 def copy_to_server(source: str, url: str) -> CopyReport:

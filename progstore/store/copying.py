@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
+from progstore.reports import CopyReport, IngestReport
 from progstore.store.batch import Batch
 from progstore.store.documents import TooLarge, encode, halved, must_fit
 from progstore.store.gathering import EVENTS, event_row, gather
 from progstore.store.reader import Reader
 from progstore.store.tables import events, sessions, tasks
-from progstore.values import CopyReport, IngestReport
 
 SESSIONS_AT_ONCE: Final = 200
 TASKS_AT_ONCE: Final = 1000

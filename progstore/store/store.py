@@ -10,25 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from progstore import clean, config
 from progstore.errors import BadFilter, BadValue, NotFound
+from progstore.reports import CopyReport, IngestReport, PruneReport, QueryResult, VacuumReport, ViewInfo
 from progstore.store.engine import locate
 from progstore.store.filters import check_limit, is_id, read_cursor
 from progstore.store.reader import Reader
 from progstore.store.watch import Watch
-from progstore.values import (
-    CopyReport,
-    EventView,
-    Filter,
-    HistoryView,
-    IngestReport,
-    Page,
-    PruneReport,
-    QueryResult,
-    SessionView,
-    Status,
-    TaskView,
-    VacuumReport,
-    ViewInfo,
-)
+from progstore.values import EventView, Filter, HistoryView, Page, SessionView, Status, TaskView
 
 if TYPE_CHECKING:
     from progstore.store.ingest import Ingester

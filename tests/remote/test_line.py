@@ -14,7 +14,7 @@ import pytest
 
 from progstore.remote.client import Client, Trouble
 from progstore.remote.line import Line
-from progstore.values import IngestReport
+from progstore.reports import IngestReport
 
 TAKEN = b'{"rows": 3, "refused": [], "stop_requested": []}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(TAKEN), TAKEN)
