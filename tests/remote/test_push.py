@@ -312,7 +312,12 @@ def test_a_pusher_that_cannot_begin_begins_later(
     pusher.finish(PATIENCE, minds_others=False)
     assert left_in(local)
     lock.rmdir()
-    until(lambda: (pusher.start(), left_in(local)) == (None, []))
+
+    def begins() -> bool:
+        pusher.start()
+        return not left_in(local)
+
+    until(begins)
     pusher.stop()
     assert_same(local, server.path)
 
