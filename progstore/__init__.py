@@ -38,23 +38,9 @@ if TYPE_CHECKING:
     from progstore.live.task import Task, current
     from progstore.live.tracking import track
     from progstore.notebook import attach
+    from progstore.reports import CopyReport, IngestReport, PruneReport, QueryResult, VacuumReport
     from progstore.store.store import Store, open_store
-    from progstore.values import (
-        CopyReport,
-        EventView,
-        Filter,
-        HistoryView,
-        IngestReport,
-        Life,
-        Page,
-        PruneReport,
-        QueryResult,
-        SessionView,
-        Status,
-        TaskView,
-        VacuumReport,
-        Verdict,
-    )
+    from progstore.values import EventView, Filter, HistoryView, Life, Page, SessionView, Status, TaskView, Verdict
 
 # Where each public name lives; a module is imported when one of its names is first used, for importing all of them
 # takes longer than many a job.
@@ -64,11 +50,11 @@ _HOMES = {
     "BadFilter": "errors",
     "BadQuery": "errors",
     "BadValue": "errors",
-    "CopyReport": "values",
+    "CopyReport": "reports",
     "EventView": "values",
     "Filter": "values",
     "HistoryView": "values",
-    "IngestReport": "values",
+    "IngestReport": "reports",
     "Job": "jobs.declaring",
     "JobRun": "jobs.starting",
     "Life": "values",
@@ -77,8 +63,8 @@ _HOMES = {
     "Page": "values",
     "Parameter": "jobs.parameters",
     "ProgstoreError": "errors",
-    "PruneReport": "values",
-    "QueryResult": "values",
+    "PruneReport": "reports",
+    "QueryResult": "reports",
     "Session": "live.session",
     "SessionView": "values",
     "Status": "values",
@@ -91,7 +77,7 @@ _HOMES = {
     "StoreTooNew": "errors",
     "Task": "live.task",
     "TaskView": "values",
-    "VacuumReport": "values",
+    "VacuumReport": "reports",
     "Verdict": "values",
     "as_completed": "adapters.futures",
     "attach": "notebook",

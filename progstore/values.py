@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from types import NoneType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -126,7 +126,7 @@ class TaskView:
 
     def to_dict(self) -> dict[str, Json]:
         """The task as plain JSON."""
-        return _plain(self)
+        return plain(self)
 
     def _repr_html_(self) -> str:
         from progstore.markup import view_html  # only notebooks ask for it
@@ -175,7 +175,7 @@ class SessionView:
 
     def to_dict(self) -> dict[str, Json]:
         """The session, with its tasks where they were read, as plain JSON."""
-        return _plain(self)
+        return plain(self)
 
     def _repr_html_(self) -> str:
         from progstore.markup import view_html  # only notebooks ask for it
@@ -203,7 +203,7 @@ class HistoryView:
 
     def to_dict(self) -> dict[str, Json]:
         """The history's figures as plain JSON."""
-        return _plain(self)
+        return plain(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,83 +274,8 @@ class Page(Generic[Item]):
         return len(self.items)
 
 
-@dataclass(frozen=True, slots=True)
-class QueryResult:
-    """The answer to a SQL question: column names, rows, and whether rows were left out by the limit."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
-    truncated: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PruneReport:
-    """What a clean-up removed, or with `dry_run` would remove; its bytes are then estimates.
-
-    `bytes_freed` is what the removed rows took, `bytes_used` what the store takes without them, and
-    `bytes_given_back` by how much the file became smaller, for some of it may stay free for new rows. Each of the
-    `warnings` is a sentence about what was asked for and could not be done.
-    """
-
-    sessions: int
-    tasks: int
-    events: int
-    bytes_freed: int
-    bytes_used: int
-    bytes_given_back: int
-    dry_run: bool
-    seconds: float
-    warnings: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Json]:
-        """The report as plain JSON."""
-        return _plain(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VacuumReport:
-    """By how many bytes the file became smaller, and what kept it from becoming as small as it could."""
-
-    bytes_given_back: int
-    warnings: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Json]:
-        """The report as plain JSON."""
-        return _plain(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestReport:
-    """What came of a document: how many rows were written, for others were here already; why rows were refused; and
-    the uids of those of its sessions that somebody asked to stop.
-    """
-
-    rows: int
-    refused: tuple[str, ...] = ()
-    stop_requested: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Json]:
-        """The report as plain JSON."""
-        return _plain(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyReport:
-    """What a copy looked at and wrote: sessions, rows that were not there yet or were older, and why rows were
-    refused.
-    """
-
-    sessions: int
-    rows: int
-    refused: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Json]:
-        """The report as plain JSON."""
-        return _plain(self)
-
-
-def _plain(view: Any) -> dict[str, Json]:
-    """The view's fields as JSON values: tuples become lists, nested views objects."""
+def plain(view: Any) -> dict[str, Json]:
+    """A value's fields as JSON values: tuples become lists, nested views objects."""
     return {each.name: _plain_value(getattr(view, each.name)) for each in fields(view)}
 
 
@@ -360,17 +285,9 @@ def _plain_value(value: Any) -> Json:
     if isinstance(value, StrEnum):
         return str(value)
     if hasattr(value, "__dataclass_fields__"):
-        return _plain(value)
+        return plain(value)
     if isinstance(value, Mapping):
         return {str(key): _plain_value(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain_value(each) for each in value]
     return value  # type: ignore[no-any-return]  # what is left came from JSON or is a number
-
-
-class ViewInfo(NamedTuple):
-    """A documented view of a store: what it holds, and each column's name with what it means."""
-
-    name: str
-    purpose: str
-    columns: tuple[tuple[str, str], ...]

@@ -15,7 +15,7 @@ from progstore.cli.text import one_line, plural
 
 if TYPE_CHECKING:
     from progstore.remote.leftovers import Outcome
-    from progstore.values import CopyReport
+    from progstore.reports import CopyReport
 
 PATIENCE = 60.0
 
@@ -126,12 +126,11 @@ def _copied(source: str, target: str) -> CopyReport:
     from progstore.store.server_url import is_server, server_url
     from progstore.store.store import open_store
 
-    with open_store(source) as store:
-        if is_server(target):
-            from progstore.remote.transfer import copy_to_server
+    if is_server(target):
+        from progstore.remote.transfer import copy_to_server
 
-            return copy_to_server(store, server_url(target))
-        with open_store(target) as other:
-            if store.url == other.url:
-                raise click.UsageError("SRC and DST are the same store.")
-            return store.copy(other)
+        return copy_to_server(source, server_url(target))
+    with open_store(source) as store, open_store(target) as other:
+        if store.url == other.url:
+            raise click.UsageError("SRC and DST are the same store.")
+        return store.copy(other)

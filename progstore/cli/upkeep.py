@@ -12,7 +12,8 @@ from progstore.cli.look import current_look
 from progstore.cli.options import Size, age_option, json_option, store_option, with_examples
 from progstore.cli.output import print_json, print_lines
 from progstore.cli.text import duration, one_line, plural, size, utc_time
-from progstore.values import PruneReport, Status
+from progstore.reports import PruneReport
+from progstore.values import Status
 
 _NOT_ALL = "less was done than asked for; stderr says why"
 ENDED = tuple(str(status) for status in Status if status.is_terminal)

@@ -7,9 +7,11 @@ import select
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
+from progstore import clean
 from progstore.adapters.command.output import Output
 from progstore.live.task import Task
 
@@ -29,16 +31,15 @@ class Printed:
         self._is_kept = True
         self._due = 0.0
         self._before: list[int] = []
-        self._source = -1
+        self._source = self._sink = -1
         self._thread = threading.Thread(target=self._read, name="progstore-printed", daemon=True)
 
     def __enter__(self) -> Self:
         self._before = [os.dup(fd) for fd in (1, 2)]
-        self._source, sink = os.pipe()
+        self._source, self._sink = os.pipe()
         os.set_blocking(self._source, False)
         for fd in (1, 2):
-            os.dup2(sink, fd)
-        os.close(sink)
+            os.dup2(self._sink, fd)
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(line_buffering=True)
@@ -49,20 +50,22 @@ class Printed:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with suppress(OSError, ValueError):  # the job may have closed it
+                stream.flush()
         self._is_over = True
-        os.write(1, b"\n")  # which wakes the thread; processes that the job has left behind may hold the other end
+        os.write(self._sink, b"\n")  # which wakes the thread, also where the job has closed its output
         for fd, before in zip((1, 2), self._before, strict=True):
             os.dup2(before, fd)
             os.close(before)
         self._thread.join()
         os.close(self._source)
+        os.close(self._sink)
 
     def _read(self) -> None:
         while not self._is_over:
             pause = None if self._is_kept else max(0.0, self._due - time.monotonic())
-            if select.select([self._source], [], [], pause)[0] and not self._take():
-                break  # the job has closed them
+            if select.select([self._source], [], [], pause)[0]:
+                self._take()
             if not self._is_kept and time.monotonic() >= self._due:
                 self._keep()
         while self._take():
@@ -83,4 +86,4 @@ class Printed:
         self._is_kept = True
         self._due = time.monotonic() + KEEP_EVERY
         if lines := self._output.last_lines():
-            self._task[KEY] = "\n".join(lines)
+            self._task.state.keep(KEY, clean.metadata("\n".join(lines), KEY))

@@ -17,7 +17,7 @@ from progstore.live.looks import SessionLook, TaskLook, look_at_session, look_at
 from progstore.live.record import Record
 from progstore.live.state import MOST_CHILDREN, SessionState, TaskState
 from progstore.store.batch import Applied, Batch, EventRow, MetaRow, ProcessRow, SessionRow, TaskIdentity, TaskRow
-from progstore.store.writes import Lookup
+from progstore.store.lookup import Lookup
 
 UNSTORED_CHILDREN = "unstored children"
 """Metadata key of a task: how many nested tasks of each name were counted, but not stored."""
@@ -264,7 +264,7 @@ def _curve(task: TaskState, look: TaskLook, done: float) -> str | None:
 def _count_unstored(task: TaskState) -> None:
     beyond = {name: number - MOST_CHILDREN for name, number in list(task.children.items()) if number > MOST_CHILDREN}
     if beyond and task.meta.get(UNSTORED_CHILDREN) != (text := json.dumps(beyond)):
-        task.put_json(UNSTORED_CHILDREN, text)
+        task.keep(UNSTORED_CHILDREN, text)
 
 
 def _double(value: float) -> float:

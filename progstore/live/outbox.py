@@ -20,10 +20,10 @@ from progstore.live.listener import Listener
 from progstore.live.process import process_row
 from progstore.live.state import SessionState, TaskState
 from progstore.owner import HEARTBEAT
-from progstore.store.batch import Batch
+from progstore.store.batch import Applied, Batch
 from progstore.store.faults import Fault, classify, store_faults
+from progstore.store.lookup import Lookup
 from progstore.store.writer import StoreWriter
-from progstore.store.writes import Lookup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Outbox:
         self._process = process_row(config.setting("interval"))
         self._sessions: dict[str, SessionState] = {}
         self._tasks: dict[int, TaskState] = {}
+        self._draft: Draft | None = None
         self._dropped = 0
         self._last_beat = 0.0
         self._noticed = False
@@ -188,6 +189,9 @@ class Outbox:
         self._process.heartbeat_at = time.time()
         self._writer.open(self._process)
         self._was_open = True
+        if self._draft is not None and (applied := self._writer.arrived()) is not None:
+            self._note(self._draft, applied)
+        self._draft = None
         # Whatever connection there was before, this may be another file.
         for record in (*self._sessions.values(), *self._tasks.values()):
             forget_written(record)
@@ -204,17 +208,23 @@ class Outbox:
                 batch.processes.append(self._process)
             return batch
 
+        self._draft = draft
         began = time.monotonic()
         applied = self._writer.commit(self._process, build, durable=durable)
         self._last_beat = time.monotonic()
         self._health.took(self._last_beat - began)
         self._end_is_written = self._process.ended_at is not None
+        self._draft = None
+        self._note(draft, applied)
+        self._let_go_of_sessions()
+        self._tidy()
+
+    def _note(self, draft: Draft, applied: Applied) -> None:
+        """It is on disk."""
         for task in draft.written(applied):
             self._forget(task)
         if applied.refused:
             self._refused(applied.refused)
-        self._let_go_of_sessions()
-        self._tidy()
 
     def _refused(self, reasons: list[str]) -> None:
         self._dropped += len(reasons)

@@ -21,7 +21,7 @@ ARGV_LIMIT = 4000
 """Characters kept of a command line."""
 
 _SECRET = re.compile(r"password|passwd|token|secret|key", re.IGNORECASE)
-_URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_URL_CREDENTIALS = re.compile(r"(?<=://)(?:[^/@:\s]*:[^@\s]*|[^/@\s]+)(?=@)")  # a password may hold a slash
 
 
 def process_row(interval: float) -> ProcessRow:

@@ -67,6 +67,10 @@ class Record:
             from progstore.errors import BadValue  # only a mistake pays for it
 
             raise BadValue(f"a task or session keeps at most {MOST_METADATA} metadata keys; put a list under one key")
+        self.keep(key, value)
+
+    def keep(self, key: str, value: str) -> None:
+        """The same for what progstore itself has to say, however many keys there are: it must not raise."""
         self.meta[key] = value
         self.meta_dirty[key] = None
 

@@ -72,8 +72,7 @@ class Task(Of[Item]):
             return
         state.stoppable = True
         if state.record and not state.inert:
-            state.meta[STOPPABLE] = "true"  # not by put(): this must not raise, however full it is
-            state.meta_dirty[STOPPABLE] = None
+            state.keep(STOPPABLE, "true")
             state.session.listens = True
             recorder.hurry()
 

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from progstore import clean
 from progstore._version import __version__
 from progstore.remote.line import Answer, Line, Untrusted
-from progstore.values import IngestReport
+from progstore.reports import IngestReport
+from progstore.store.documents import TooLarge, must_fit
 
 PATH: Final = "/api/v1/ingest"
 ANSWER_SECONDS: Final = 20.0
@@ -39,10 +40,6 @@ class Trouble(Exception):
         self.retry_after = retry_after
 
 
-class TooLarge(Exception):
-    """The document is larger than the server takes, or cannot be said in JSON; with fewer rows it may be taken."""
-
-
 class Client:
     """Sends documents to the server at `url`; used by one thread, while another may `cut` it off."""
 
@@ -53,6 +50,7 @@ class Client:
 
     def send(self, document: Mapping[str, Any]) -> IngestReport:
         """What the server says that it wrote, when it is on its disk. Raises Trouble, TooLarge, Cut."""
+        must_fit(document)
         try:
             body = gzip.compress(json.dumps(document, allow_nan=False).encode(), 1, mtime=0)
         except ValueError as error:
@@ -97,6 +95,10 @@ class Client:
             raise Trouble("half an answer", "it breaks off before it has answered") from error
         except http.client.HTTPException as error:
             raise Trouble("no HTTP", "what it answers is no HTTP", is_lasting=True) from error
+        except ValueError as error:  # what the environment calls a proxy, or a host's name, is none
+            raise Trouble(
+                "address", f"its address, or that of the proxy, cannot be used ({error})", is_lasting=True
+            ) from error
         except OSError as error:
             raise Trouble(f"network {error.errno}", (error.strerror or str(error)).lower()) from error
 

@@ -59,7 +59,7 @@ class Line:
     def post(self, path: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Answer:
         """Send `body` to `path` below the server's address; the answer is whole, and there within `seconds`.
 
-        Raises Cut, Untrusted, TimeoutError, OSError, http.client.HTTPException.
+        Raises Cut, Untrusted, TimeoutError, OSError, http.client.HTTPException, ValueError for an address that is none.
         """
         self._deadline = time.monotonic() + seconds
         was_open = self._socket is not None
@@ -110,7 +110,7 @@ class Line:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
         self._socket.settimeout(self._left())
-        with suppress(BrokenPipeError):  # it may have said why, before it had heard all
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may have said why, before it had heard all
             self._socket.sendall(head + body)
         return self._answer(self._socket)
 

@@ -16,8 +16,10 @@ class Pusher:
         self._shift: Shift | None = None
 
     def start(self) -> None:
-        """Let a thread do it, where none does yet."""
-        if self._shift is None and not self._standing.has_failed:
+        """Let a thread do it, where none does yet, or the last one could not begin."""
+        if self._shift is not None and self._shift.is_over:
+            self._shift = None
+        if self._shift is None and self._standing.may_try and not self._standing.has_failed:
             shift = Shift(self._location, self._standing)
             try:
                 shift.start()

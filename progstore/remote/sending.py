@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from progstore.remote.client import Client, TooLarge, Trouble
+from progstore.remote.client import Client, Trouble
 from progstore.store.dispatch import Dispatch
-from progstore.store.documents import encode
+from progstore.store.documents import TooLarge, encode
 from progstore.store.outgoing import START, Parcel, Place
 
 MOST_ROWS: Final = 500

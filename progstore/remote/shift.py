@@ -63,6 +63,11 @@ class Shift:
         """Begin. Raises RuntimeError where no thread can be started."""
         self._thread.start()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._is_over.is_set()
+
     def finish(self, seconds: float, *, minds_others: bool) -> None:
         """Send what is there now and end; waits for that at most so long, with `minds_others`
         also for another who sends.

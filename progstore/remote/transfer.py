@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from contextlib import closing
 
 from progstore.errors import StoreError
-from progstore.remote.client import Client, TooLarge, Trouble
-from progstore.store.store import Store
-from progstore.values import CopyReport, IngestReport
+from progstore.remote.client import Client, Trouble
+from progstore.reports import CopyReport
+from progstore.store import copying
+from progstore.store.engine import locate
+from progstore.store.reader import Reader
 
 
-def copy_to_server(store: Store, url: str) -> CopyReport:
-    """Send every session of `store` to the server at `url`; what is there already and as new stays as it is.
+def copy_to_server(source: str, url: str) -> CopyReport:
+    """Send every session of the store at `source` to the server at `url`; what is there already and as new stays as it
+    is.
 
     Raises StoreError where the server takes nothing, and what reading raises.
     """
-    client = Client(url)
-    try:
-        return store.copy_by(lambda document: _send(client, document))
-    except Trouble as trouble:
-        raise StoreError(f"{url} takes nothing: {trouble}") from trouble
-    finally:
-        client.close()
-
-
-def _send(client: Client, document: Mapping[str, Any]) -> IngestReport:
-    """In halves where the server finds it too large; a row that is too large by itself is left out."""
-    try:
-        return client.send(document)
-    except TooLarge as error:
-        lists = {name: rows for name, rows in document.items() if isinstance(rows, list)}
-        if sum(map(len, lists.values())) <= 1:
-            return IngestReport(rows=0, refused=(str(error),))
-        head = {name: rows[: (len(rows) + 1) // 2] for name, rows in lists.items()}
-        tail = {name: rows[(len(rows) + 1) // 2 :] for name, rows in lists.items()}
-        parts = [_send(client, {**document, **half}) for half in (head, tail)]
-        return IngestReport(
-            rows=sum(each.rows for each in parts), refused=tuple(reason for each in parts for reason in each.refused)
-        )
+    with closing(Reader(locate(source))) as reader, closing(Client(url)) as client:
+        try:
+            return copying.copy(reader, client.send)
+        except Trouble as trouble:
+            raise StoreError(f"{url} takes nothing: {trouble}") from trouble

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Engine
 
 if TYPE_CHECKING:
     from progstore.errors import StoreError
+    from progstore.reports import QueryResult
     from progstore.store.cleaner import Cleaner
     from progstore.store.faults import Fault
     from progstore.store.reader import Reader
-    from progstore.values import QueryResult
 
 
 GLANCE = (

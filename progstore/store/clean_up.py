@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from progstore import clean
 from progstore.errors import NotFound, StillRunning
+from progstore.reports import PruneReport, VacuumReport
 from progstore.store import queries, removal, retention, shrinking
 from progstore.store.cleaner import GivenBack
 from progstore.store.filters import is_id
@@ -19,7 +20,6 @@ from progstore.store.settle import newly_lost, settle
 from progstore.store.shrinking import Choice
 from progstore.store.tables import sessions, tasks
 from progstore.store.watch import Watch
-from progstore.values import PruneReport, VacuumReport
 
 HELD_UP = (
     "stopped early: a program that has been reading the store for long keeps its write-ahead log from being moved into "

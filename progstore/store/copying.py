@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
+from progstore.reports import CopyReport, IngestReport
 from progstore.store.batch import Batch
-from progstore.store.documents import encode
+from progstore.store.documents import TooLarge, encode, halved, must_fit
 from progstore.store.gathering import EVENTS, event_row, gather
 from progstore.store.reader import Reader
 from progstore.store.tables import events, sessions, tasks
-from progstore.values import CopyReport, IngestReport
 
 SESSIONS_AT_ONCE: Final = 200
 TASKS_AT_ONCE: Final = 1000
@@ -23,18 +23,33 @@ Ingest = Callable[[dict[str, Any]], IngestReport]
 
 
 def copy(reader: Reader, ingest: Ingest) -> CopyReport:
-    """Hand every session of the store behind `reader` to `ingest`; what is there already stays as it is.
+    """Hand every session of the store behind `reader` to `ingest`, in smaller documents where that raises TooLarge.
 
-    Raises what reading and `ingest` raise; what was handed over until then is there, and another copy goes on.
+    What is there already stays as it is. Raises what reading and `ingest` raise; what was handed over until then is
+    there, and another copy goes on.
     """
     rows, refused, count = 0, list[str](), 0
     for ids in _session_ids(reader):
         count += len(ids)
         for batch in _batches(reader, ids):
-            report = ingest(encode(batch))
+            report = _handed_over(encode(batch), ingest)
             rows += report.rows
             refused += report.refused
     return CopyReport(sessions=count, rows=rows, refused=tuple(refused))
+
+
+def _handed_over(document: dict[str, Any], ingest: Ingest) -> IngestReport:
+    """In halves where it is too large; a row that is too large by itself is left out."""
+    try:
+        must_fit(document)
+        return ingest(document)
+    except TooLarge as error:
+        parts = [_handed_over(half, ingest) for half in halved(document)]
+        if not parts:
+            return IngestReport(rows=0, refused=(str(error),))
+    return IngestReport(
+        rows=sum(each.rows for each in parts), refused=tuple(reason for each in parts for reason in each.refused)
+    )
 
 
 def _session_ids(reader: Reader) -> Iterator[list[int]]:

@@ -32,6 +32,10 @@ Document = Mapping[str, Any]
 Check = Callable[[Any], Any]
 
 
+class TooLarge(Exception):
+    """A document is larger than whoever is to take it can take; with fewer rows it may be taken."""
+
+
 class Received(NamedTuple):
     """What a document says: rows that a store can hold, why others were refused, and when it was sent by the sender's
     clock (seconds UTC; None where it was not sent over a network).
@@ -49,6 +53,42 @@ def encode(batch: Batch, *, sent_at: float | None = None) -> dict[str, Any]:
         for name, kind in _KINDS.items()
     }
     return {"format": FORMAT, "sent_at": sent_at, **kinds}
+
+
+def must_fit(document: Document) -> None:
+    """Raises TooLarge where there are more rows of one kind than `decode` takes."""
+    most = max(len(document.get(kind, ())) for kind in _KINDS)
+    if most > MOST_ROWS:
+        raise TooLarge(f"it holds {most:,} rows of one kind, and at most {MOST_ROWS:,} are taken")
+
+
+def halved(document: Document) -> list[dict[str, Any]]:
+    """The document as two, to be written one after the other; none where there is but one row left.
+
+    What hangs on a session or a task goes with it, for what hangs on nothing that is known is left out where it
+    arrives. Only where there is no second one are these parted.
+    """
+    rows = [(kind, row) for kind in _KINDS for row in document.get(kind, ())]
+    if len(rows) < 2:
+        return []
+    owners = [_owner(kind, row) for kind, row in rows if kind in ("sessions", "tasks")]
+    if len(owners) > 1:
+        late = set(owners[(len(owners) + 1) // 2 :])
+        sides = [kind != "processes" and _owner(kind, row) in late for kind, row in rows]
+    else:
+        sides = [place >= (len(rows) + 1) // 2 for place in range(len(rows))]
+    placed = list(zip(rows, sides, strict=True))
+    return [
+        {**document, **{kind: [row for (each, row), side in placed if (each, side) == (kind, half)] for kind in _KINDS}}
+        for half in (False, True)
+    ]
+
+
+def _owner(kind: str, row: Mapping[str, Any]) -> TaskIdentity:
+    """The task that the row is or hangs on, or its session as one without a key."""
+    if kind == "tasks":
+        return (row["session_uid"], row["key"], row["attempt"])
+    return tuple(row.get("task") or (row["uid"] if kind == "sessions" else row["session_uid"], "", 0))
 
 
 def decode(document: Document) -> Received:

@@ -19,8 +19,10 @@ _TASK = tuple(each.name for each in fields(TaskRow) if each.name not in {"sessio
 _owner = processes.alias("owner")
 _parent = tasks.alias("parent")
 _parents_session = sessions.alias("parents_session")
-_SESSIONS: Select[Any] = select(*(sessions.c[name] for name in _SESSION), _owner.c.uid.label("process_uid")).outerjoin(
-    _owner, _owner.c.id == sessions.c.process_id
+_SESSIONS: Select[Any] = (
+    select(*(sessions.c[name] for name in _SESSION), _owner.c.uid.label("process_uid"))
+    .outerjoin(_owner, _owner.c.id == sessions.c.process_id)
+    .order_by(sessions.c.id)
 )
 _TASKS: Select[Any] = (
     select(
@@ -36,6 +38,8 @@ _TASKS: Select[Any] = (
     .outerjoin(_owner, _owner.c.id == tasks.c.process_id)
     .outerjoin(_parent, _parent.c.id == tasks.c.parent_id)
     .outerjoin(_parents_session, _parents_session.c.id == _parent.c.session_id)
+    # What a task is nested in comes before it, also where these are sent in several documents.
+    .order_by(tasks.c.id)
 )
 _PLACED = (sessions.c.uid.label("session_uid"), tasks.c.key.label("task_key"), tasks.c.attempt.label("task_attempt"))
 EVENTS: Select[Any] = (

@@ -11,13 +11,13 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from progstore.reports import IngestReport
 from progstore.store import schema
 from progstore.store.backend import Hold, Location
 from progstore.store.documents import Document, Received, decode
 from progstore.store.faults import ROW_FAULTS, Fault, StoreReplaced, classify, driver_errors, is_of_row
 from progstore.store.merging import Arrival, Merged, merge
 from progstore.store.reader import Reader, faults_explained
-from progstore.values import IngestReport
 
 PATIENCE: Final = 5.0
 """Seconds that a document waits for its turn among the writers."""

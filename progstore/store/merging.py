@@ -8,22 +8,21 @@ with the same words is the same event.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Executable, insert, select, update
 
 from progstore.store import merge_statements, spelling
-from progstore.store.batch import Batch, EventRow, MetaRow, TaskIdentity, TaskRow
+from progstore.store.batch import Batch, EventRow, TaskIdentity, TaskRow
 from progstore.store.faults import ROW_FAULTS, is_of_row
-from progstore.store.merge_statements import EVENT, PROCESS, SESSION, TASK, find_tasks, given
-from progstore.store.tables import events, processes, sessions, tasks
-from progstore.store.writes import chunks, find_ids, generations
+from progstore.store.known import Known
+from progstore.store.merge_statements import EVENT, PROCESS, SESSION, TASK, given
+from progstore.store.tables import events, sessions, tasks
+from progstore.store.writes import chunks, generations
 
 Values = dict[str, Any]
-SESSIONS_AT_ONCE: Final = 20
-"""Sessions whose tasks are looked for in one question: each of the keys is looked for in each of them."""
 EventKey = tuple[int | None, float, str, str, str | None]
 """Task id (None for a session's own), time, kind, message and data."""
 
@@ -48,13 +47,6 @@ class Merged:
     stop_requested: list[str] = field(default_factory=list)
 
 
-class _Held(NamedTuple):
-    """A row as the store has it: its id and its revision."""
-
-    id: int
-    rev: int
-
-
 def merge(connection: Connection, batch: Batch, arrival: Arrival | None, *, singly: bool = False) -> Merged:
     """Write what is newer in `batch` than in the store, within the open transaction.
 
@@ -72,9 +64,7 @@ class _Merge:
         self._batch = batch
         self._run = self._run_singly if singly else self._run_together
         self._merged = Merged()
-        self._process_ids: dict[str, int] = {}
-        self._sessions: dict[str, _Held] = {}
-        self._tasks: dict[TaskIdentity, _Held] = {}
+        self._known = Known(connection)
 
     def done(self, arrival: Arrival | None) -> Merged:
         """Everything, in the order in which rows refer to each other."""
@@ -93,11 +83,11 @@ class _Merge:
         asked = select(sessions.c.uid).where(sessions.c.stop_requested_at.is_not(None), sessions.c.ended_at.is_(None))
         found: set[str] = set()
         for column, ids in (
-            (sessions.c.id, [held.id for held in self._sessions.values()]),
+            (sessions.c.id, [held.id for held in self._known.sessions.values()]),
             # Who has nothing new to say of a session is to hear of it all the same.
             (
                 sessions.c.process_id,
-                [self._process_ids[row.uid] for row in self._batch.processes if row.uid in self._process_ids],
+                [self._known.processes[row.uid] for row in self._batch.processes if row.uid in self._known.processes],
             ),
         ):
             for chunk in chunks(ids):
@@ -109,17 +99,17 @@ class _Merge:
         mentioned = {row.uid for row in rows}
         mentioned.update(row.process_uid for row in self._batch.sessions if row.process_uid)
         mentioned.update(row.process_uid for row in self._batch.tasks if row.process_uid)
-        find_ids(self._connection, processes, sorted(mentioned), self._process_ids)
+        self._known.find_processes(sorted(mentioned))
         known, fresh = list[Values](), list[Values]()
         for row in rows:
             values = given(row, PROCESS)
-            number = self._process_ids.get(row.uid)
+            number = self._known.processes.get(row.uid)
             (fresh if number is None else known).append(values if number is None else {**values, "which": number})
         self._run(merge_statements.update_process(), known)
         self._run(merge_statements.insert_process(self._dialect), fresh)
-        find_ids(self._connection, processes, [values["given_uid"] for values in fresh], self._process_ids)
+        self._known.find_processes([values["given_uid"] for values in fresh])
         if arrival is not None:
-            received = [self._process_ids[row.uid] for row in rows if row.uid in self._process_ids]
+            received = [self._known.processes[row.uid] for row in rows if row.uid in self._known.processes]
             self._run(
                 merge_statements.merge_remote(self._dialect),
                 [
@@ -135,11 +125,11 @@ class _Merge:
     def _write_sessions(self) -> None:
         mentioned = {row.uid for row in self._batch.sessions}
         mentioned.update(uid for uid, *_ in self._identities())
-        self._find_sessions(mentioned)
+        self._known.find_sessions(mentioned)
         known, owned, others = list[Values](), list[Values](), list[Values]()
         for row in self._batch.sessions:
-            owner = self._process_ids.get(row.process_uid or "")
-            held = self._sessions.get(row.uid)
+            owner = self._known.processes.get(row.process_uid or "")
+            held = self._known.sessions.get(row.uid)
             values = {**given(row, SESSION), "given_process_id": owner}
             if held is None:
                 (others if owner is None else owned).append(values)
@@ -148,13 +138,7 @@ class _Merge:
         self._run(merge_statements.update_session(), known)
         self._run(merge_statements.insert_session(self._dialect), owned)
         self._run(merge_statements.insert_unowned_session(self._dialect), others)
-        self._find_sessions({row.uid for row in self._batch.sessions})
-
-    def _find_sessions(self, uids: set[str]) -> None:
-        statement = select(sessions.c.uid, sessions.c.id, sessions.c.rev)
-        for chunk in chunks(sorted(uids)):
-            for uid, number, rev in self._connection.execute(statement.where(sessions.c.uid.in_(chunk))):
-                self._sessions[uid] = _Held(number, rev)
+        self._known.find_sessions({row.uid for row in self._batch.sessions})
 
     def _identities(self) -> Iterator[TaskIdentity]:
         for row in self._batch.tasks:
@@ -167,50 +151,33 @@ class _Merge:
             yield value.task or (value.session_uid, "", 0)
 
     def _write_tasks(self, rows: Sequence[TaskRow]) -> None:
-        self._find_tasks({row.parent for row in rows if row.parent is not None})
-        self._find_tasks({row.identity for row in rows})
+        self._known.find_tasks({row.parent for row in rows if row.parent is not None})
+        self._known.find_tasks({row.identity for row in rows})
         known, fresh = list[Values](), list[Values]()
         for row in rows:
-            session, held = self._sessions.get(row.session_uid), self._tasks.get(row.identity)
-            parent = self._tasks.get(row.parent) if row.parent is not None else None
+            session, held = self._known.sessions.get(row.session_uid), self._known.tasks.get(row.identity)
+            parent = self._known.tasks.get(row.parent) if row.parent is not None else None
             if session is None:
                 self._merged.refused.append(f"task {row.key!r}: its session {row.session_uid} is not known here")
                 continue
             values = {
                 **given(row, TASK),
                 "given_session_id": session.id,
-                "given_process_id": self._process_ids.get(row.process_uid),
+                "given_process_id": self._known.processes.get(row.process_uid),
                 "given_parent_id": None if parent is None else parent.id,
             }
             (fresh if held is None else known).append(values if held is None else {**values, "which": held.id})
         self._run(merge_statements.update_task(), known)
         self._run(merge_statements.insert_task(self._dialect), fresh)
-        self._find_tasks({row.identity for row in rows})
-
-    def _find_tasks(self, identities: Iterable[TaskIdentity]) -> None:
-        missing: dict[str, set[str]] = {}
-        for uid, key, attempt in identities:
-            if (uid, key, attempt) not in self._tasks and uid in self._sessions:
-                missing.setdefault(uid, set()).add(key)
-        uids = list(missing)
-        for start in range(0, len(uids), SESSIONS_AT_ONCE):
-            some = {self._sessions[uid].id: uid for uid in uids[start : start + SESSIONS_AT_ONCE]}
-            for keys in chunks(sorted(set().union(*(missing[uid] for uid in some.values())))):
-                asked = {"which_sessions": list(some), "which_keys": keys}
-                for session_id, key, attempt, number, rev in self._connection.execute(find_tasks(), asked):
-                    self._tasks[some[session_id], key, attempt] = _Held(number, rev)
-
-    def _place(self, row: EventRow | MetaRow) -> tuple[int, int | None] | None:
-        """Session id and task id (None for a session's own) of what hangs on them; None where they are not here."""
-        session = self._sessions.get(row.session_uid)
-        task = self._tasks.get(row.task) if row.task is not None else None
-        if session is None or (row.task is not None and task is None):
-            return None
-        return session.id, None if task is None else task.id
+        self._known.find_tasks({row.identity for row in rows})
 
     def _write_events(self) -> None:
-        self._find_tasks(row.task for row in self._batch.events if row.task is not None)
-        placed = [(place, row) for row in self._batch.events if (place := self._place(row)) is not None]
+        self._known.find_tasks(row.task for row in self._batch.events if row.task is not None)
+        placed = [(place, row) for row in self._batch.events if (place := self._known.place(row)) is not None]
+        if not placed:
+            return
+        # Before it is looked what is there: else the same document could come over two connections, and be there twice.
+        spelling.of(self._dialect).in_order(self._connection)
         known = self._known_events(placed)
         fresh = []
         for (session_id, task_id), row in placed:
@@ -219,15 +186,11 @@ class _Merge:
                 known[session_id, key] -= 1
                 continue
             fresh.append({"session_id": session_id, "task_id": task_id, **given(row, EVENT, "")})
-        if fresh:
-            spelling.of(self._dialect).in_order(self._connection)
         self._run(insert(events), fresh)
 
     def _known_events(self, placed: Sequence[tuple[tuple[int, int | None], EventRow]]) -> Counter[tuple[int, EventKey]]:
         """How often the store has each event that these tasks and sessions have within the time of these."""
         found: Counter[tuple[int, EventKey]] = Counter()
-        if not placed:
-            return found
         first, last = min(row.at for _, row in placed), max(row.at for _, row in placed)
         columns = (events.c.task_id, events.c.at, events.c.kind, events.c.message, events.c.data)
         within = select(events.c.session_id, *columns).where(events.c.at.between(first, last))
@@ -244,15 +207,15 @@ class _Merge:
 
     def _write_metadata(self) -> None:
         """Values go with the row that they belong to: where the store's is newer, so are its values."""
-        self._find_tasks(row.task for row in self._batch.metadata if row.task is not None)
+        self._known.find_tasks(row.task for row in self._batch.metadata if row.task is not None)
         revisions: dict[TaskIdentity | str, int] = {row.uid: row.rev for row in self._batch.sessions}
         revisions |= {row.identity: row.rev for row in self._batch.tasks}
         values = []
         for row in self._batch.metadata:
-            place = self._place(row)
+            place = self._known.place(row)
             if place is None:
                 continue
-            held = self._sessions[row.session_uid] if row.task is None else self._tasks[row.task]
+            held = self._known.sessions[row.session_uid] if row.task is None else self._known.tasks[row.task]
             if held.rev <= revisions.get(row.task or row.session_uid, held.rev):
                 session_id, task_id = place
                 values.append(
@@ -269,7 +232,7 @@ class _Merge:
         """What their own machine knows to be gone, takes its running tasks along."""
         for row in self._batch.processes:
             since = row.ended_at if row.lost_at is None else row.lost_at
-            number = self._process_ids.get(row.uid)
+            number = self._known.processes.get(row.uid)
             if since is None or number is None:
                 continue
             running = tasks.c.ended_at.is_(None) & tasks.c.lost_at.is_(None) & (tasks.c.status == "running")

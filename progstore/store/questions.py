@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from progstore import clean
 from progstore.errors import BadQuery
+from progstore.reports import QueryResult
 from progstore.store.reader import Reader
-from progstore.values import QueryResult
 
 LARGEST_RESULT: Final = 100_000_000
 """Characters of all values together; what comes after is left out."""

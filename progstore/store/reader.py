@@ -24,6 +24,7 @@ _readers: weakref.WeakSet[Reader] = weakref.WeakSet()
 _registry = threading.Lock()
 _at_fork: list[Reader] = []
 _forking = threading.local()
+_abandoned: list[_Open] = []
 
 Opened = TypeVar("Opened")
 
@@ -35,12 +36,14 @@ class Reader:
         self.location = location
         self._mutex = threading.Lock()
         self._idle = threading.Condition(self._mutex)
+        # Of its own, for a look may last long where a server is gone, and a fork must not wait for that.
+        self._looking = threading.Lock()
         self._asking = 0
         self._forking = False
         self._torn = False
         self._open = _Open()
         # Whoever forgets to close it does not leave connections behind.
-        weakref.finalize(self, self._open.close)
+        self._at_end = weakref.finalize(self, self._open.close)
         self._identity: Hashable = None
         self._looked: tuple[Hashable, Hashable] | None = None
         self._version = 0
@@ -70,7 +73,7 @@ class Reader:
         """A number that grows when another connection has committed, or another store has taken this one's place."""
         with self.asking(), faults_explained(self.location):
             identity = self.location.identity()
-            with self._mutex:
+            with self._looking:
                 if self._looked is None or self._looked[0] != identity:
                     self._open.close_looker()
                 looked = (identity, self._open.look(self.location))
@@ -81,7 +84,7 @@ class Reader:
 
     def close(self) -> None:
         """Give the connections back; the next question opens them again."""
-        with self._mutex:
+        with self._looking, self._mutex:
             self._open.close()
 
     def close_with(self, close: Callable[[], None]) -> None:
@@ -130,8 +133,8 @@ class Reader:
         """Close every connection, for a child that inherited one would drop SQLite's locks."""
         self._idle.acquire()
         self._forking = True
-        self._idle.wait_for(lambda: not self._asking, max(0.0, deadline - time.monotonic()))
-        self._open.close()
+        is_idle = self._idle.wait_for(lambda: not self._asking, max(0.0, deadline - time.monotonic()))
+        self._open.close(may_be_looking=not is_idle)
 
     def after_fork_in_parent(self) -> None:
         """Let the questions go on."""
@@ -141,10 +144,15 @@ class Reader:
 
     def after_fork_in_child(self) -> None:
         """Only the forking thread is here: what others were asking will not end."""
-        torn = self._torn or self._asking > 0
-        self._mutex = threading.Lock()
+        if self._asking:
+            self._torn = True
+            # What is in use is the parent's: to close it here would end it there.
+            self._at_end.detach()
+            _abandoned.append(self._open)
+            self._open = _Open()
+        self._mutex, self._looking = threading.Lock(), threading.Lock()
         self._idle = threading.Condition(self._mutex)
-        self._asking, self._forking, self._torn = 0, False, torn
+        self._asking, self._forking = 0, False
 
 
 class _Open:
@@ -165,10 +173,11 @@ class _Open:
             self.close_looker()
             raise
 
-    def close(self) -> None:
+    def close(self, *, may_be_looking: bool = False) -> None:
         """Close them; those in use are closed when they are given back."""
         self.close_engine()
-        self.close_looker()
+        if not may_be_looking:
+            self.close_looker()
         for close in self.others:
             close()
 

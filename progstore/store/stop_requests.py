@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, insert, select, update
 
 from progstore.errors import AlreadyEnded
+from progstore.store import spelling
 from progstore.store.reader import Reader, faults_explained
 from progstore.store.tables import events, sessions
 from progstore.values import Life, SessionView
@@ -32,6 +33,7 @@ def request(reader: Reader, session: SessionView) -> None:
             .values(stop_requested_at=now)
         )
         if asked.rowcount:
+            spelling.of(connection.dialect.name).in_order(connection)
             connection.execute(insert(events).values(session_id=session.id, at=now, kind=KIND, message=""))
 
     location = reader.location

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from progstore import clean, config
 from progstore.errors import BadFilter, BadValue, NotFound
+from progstore.reports import CopyReport, IngestReport, PruneReport, QueryResult, VacuumReport, ViewInfo
 from progstore.store.engine import locate
 from progstore.store.filters import check_limit, is_id, read_cursor
 from progstore.store.reader import Reader
 from progstore.store.watch import Watch
-from progstore.values import (
-    CopyReport,
-    EventView,
-    Filter,
-    HistoryView,
-    IngestReport,
-    Page,
-    PruneReport,
-    QueryResult,
-    SessionView,
-    Status,
-    TaskView,
-    VacuumReport,
-    ViewInfo,
-)
+from progstore.values import EventView, Filter, HistoryView, Page, SessionView, Status, TaskView
 
 if TYPE_CHECKING:
     from progstore.store.ingest import Ingester
@@ -283,13 +270,9 @@ class Store:
 
         Raises StoreNotFound, StoreBusy, StoreError.
         """
-        return self.copy_by(target.ingest)
-
-    def copy_by(self, ingest: Callable[[dict[str, Any]], IngestReport]) -> CopyReport:
-        """The same by a function that takes each document of rows, to wherever that brings it."""
         from progstore.store import copying
 
-        return copying.copy(self._reader, ingest)
+        return copying.copy(self._reader, target.ingest)
 
     def _ingesting(self) -> Ingester:
         if self._ingester is None:

@@ -11,6 +11,7 @@ from sqlalchemy import text as sql
 
 from progstore import clean
 from progstore.store.filters import UNUSUAL, check_limit, task_conditions
+from progstore.store.lookup import FEWEST_RUNS
 from progstore.store.sound import number, text
 from progstore.store.tables import newest_first, sessions, tasks
 from progstore.values import Filter, HistoryView
@@ -19,8 +20,6 @@ COUNTED = 100_000
 """Of the matching tasks, the newest that are counted by kind."""
 FACET_VALUES = 1000
 """Different names of one kind that are told; the most frequent."""
-FEWEST_RUNS = 3
-"""Past runs from which it can be said how long something usually takes."""
 DIFFERENT = 5000
 """Histories among which the last started are looked for; where there are more, among those of the newest tasks."""
 

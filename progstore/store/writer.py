@@ -8,22 +8,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
 from progstore.store import schema, statements, writes
 from progstore.store.backend import Hold, Location
 from progstore.store.batch import Applied, Batch, ProcessRow, TaskIdentity
 from progstore.store.engine import locate
 from progstore.store.faults import ADVICE, ROW_FAULTS, Fault, is_of_row
+from progstore.store.lookup import Lookup
 from progstore.store.settle import settle
+from progstore.store.tables import processes
 from progstore.store.watch import Watch
 
 SYNC_EVERY: Final = 5.0
 """Seconds after which a tick is made to survive a power cut, too."""
 
-Build = Callable[[writes.Lookup], Batch]
+Build = Callable[[Lookup], Batch]
+
+
+class _Unsure(NamedTuple):
+    """A batch whose commit was not answered for yet: with which sign of life it went, and what came of it if it is
+    there.
+    """
+
+    heartbeat_at: float
+    applied: Applied
 
 
 class StoreWriter:
@@ -38,6 +49,8 @@ class StoreWriter:
         self._last_sync = 0.0
         self._settled = False
         self._ids = writes.Ids()
+        self._unsure: _Unsure | None = None
+        self._arrived: Applied | None = None
 
     @property
     def is_open(self) -> bool:
@@ -79,6 +92,7 @@ class StoreWriter:
         try:
             self._connection = self._engine.connect()
             schema.prepare(self._connection, location)
+            self._look_back(self._connection, process)
             self._publish(self._connection, self._hold, process)
             self._hold.connected()
             self._settle(self._connection)
@@ -94,29 +108,34 @@ class StoreWriter:
                 settle(connection, watch)
             self._settled = True
 
+    def arrived(self) -> Applied | None:
+        """What came of the last batch, where `commit` raised and it turned out when the store was opened again that it
+        is there all the same. Told once.
+        """
+        arrived, self._arrived = self._arrived, None
+        return arrived
+
     def commit(self, process: ProcessRow, build: Build, *, durable: bool) -> Applied:
         """Write what `build` gathers inside the transaction.
 
         With `durable`, or when the last sync is long ago, it survives a power cut when this returns.
         Raises StoreReplaced where the store is no longer the one that was opened.
         """
-        connection, hold = self._opened()
+        _, hold = self._opened()
         hold.check()
         now = time.monotonic()
         durable = durable or now - self._last_sync >= SYNC_EVERY
-        known = self._ids.copy()
+        self._unsure = None
         try:
-            with hold.transaction(connection, durable=durable):
-                applied = self._write(connection, process, build, singly=False)
+            applied = self._write(process, build, durable=durable, singly=False)
         except ROW_FAULTS as error:
             if not is_of_row(error):
                 raise
-            self._ids = known  # what the store gave since was rolled back
-            with hold.transaction(connection, durable=durable):
-                applied = self._write(connection, process, build, singly=True)
+            applied = self._write(process, build, durable=durable, singly=True)
         if durable:
             self._last_sync = now
         hold.check()
+        self._unsure = None
         return applied
 
     def tidy(self) -> None:
@@ -150,16 +169,39 @@ class StoreWriter:
         if hold is not None:
             hold.release()
 
+    def _look_back(self, connection: Connection, process: ProcessRow) -> None:
+        """A connection may be lost after the store has committed and before it has said so. The sign of life that every
+        batch brings along tells whether the last one is there: to write it again would double its events.
+        """
+        if self._unsure is not None:
+            with connection.begin():
+                sign = select(processes.c.heartbeat_at).where(processes.c.uid == process.uid)
+                if connection.execute(sign).scalar() == self._unsure.heartbeat_at:
+                    self._arrived = self._unsure.applied
+            self._unsure = None
+
     def _publish(self, connection: Connection, hold: Hold, process: ProcessRow) -> None:
         self._ids = writes.Ids()
         with connection.begin():
             writes.apply(connection, Batch(processes=[process]), self._ids)
             hold.own(connection, self._ids.processes[process.uid])
 
-    def _write(self, connection: Connection, process: ProcessRow, build: Build, *, singly: bool) -> Applied:
+    def _write(self, process: ProcessRow, build: Build, *, durable: bool, singly: bool) -> Applied:
+        connection, hold = self._opened()
+        known = self._ids.copy()
+        try:
+            with hold.transaction(connection, durable=durable):
+                applied = self._write_within(connection, process, build, singly=singly)
+                self._unsure = _Unsure(process.heartbeat_at, applied)
+        except BaseException:
+            self._ids = known  # what the store gave since was rolled back, and the connection may be used again
+            raise
+        return applied
+
+    def _write_within(self, connection: Connection, process: ProcessRow, build: Build, *, singly: bool) -> Applied:
         if writes.min_writer(connection) > schema.FORMAT:
             schema.check_writable(schema.versions(connection, self.location), self.location)
-        batch = build(writes.Lookup(connection))
+        batch = build(Lookup(connection))
         number = self._ids.processes[process.uid]
         writes.beat(connection, number, process)
         if not (push_to := self.location.push_to):

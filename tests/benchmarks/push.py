@@ -58,8 +58,8 @@ def _ingest(folder: Path, rounds: int, count: int) -> Row:
     def over_http() -> float:
         target = str(folder / f"copy{next(places)}.db")
         command = [PROGRAM, "ui", "--no-open", "--port", "0", "--store", target]
-        with running(*command) as (_, address), open_store(source) as store:
-            return seconds(lambda: copy_to_server(store, address.rstrip("/")))
+        with running(*command) as (_, address):
+            return seconds(lambda: copy_to_server(source, address.rstrip("/")))
 
     took = medians({"call": by_call, "http": over_http}, rounds)
     with open_store(source) as store:

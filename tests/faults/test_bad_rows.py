@@ -5,13 +5,18 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from progstore import open_store
 from progstore.live.process import process_row
 from progstore.store.batch import Batch, EventRow, MetaRow, SessionRow, TaskRow
+from progstore.store.engine import locate
+from progstore.store.postgres import locks
 from progstore.store.writer import StoreWriter
 
 Ask = Callable[..., list[Any]]
@@ -103,3 +108,21 @@ def test_what_was_written_before_the_bad_row_is_written_again_after_the_rollback
     assert writer.commit(PROCESS, lambda _: Batch(tasks=[later]), durable=True).not_ours == []
     assert ask("SELECT t.done, s.name FROM tasks t JOIN sessions s ON s.id = t.session_id") == [(2.0, "session")]
     assert ask("SELECT key, value FROM metadata") == [("good", "1")]
+
+
+def test_what_a_busy_server_rolled_back_is_written_with_the_next_try(postgres_store: str) -> None:
+    """The rows had been given ids when others held up the events; they are not taken for written, nor for deleted."""
+    writer = StoreWriter(f"{postgres_store}?options=-clock_timeout%3D50")
+    writer.open(PROCESS)
+    event = EventRow(session_uid="session", task=TASK.identity, at=1.0, kind="started", message="")
+    batch = Batch(sessions=[SESSION], tasks=[TASK], events=[event])
+    with closing(locate(postgres_store).writer_engine().connect()) as other:
+        locks.wait_in_transaction(other, locks.ORDER)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            writer.commit(PROCESS, lambda _: batch, durable=True)
+    applied = writer.commit(PROCESS, lambda _: batch, durable=True)
+    writer.release()
+    assert (applied.not_ours, applied.refused) == ([], [])
+    with open_store(postgres_store) as store:
+        assert [task.key for task in store.session("session").tasks] == ["good"]
+        assert [event.kind for event in store.events()] == ["started"]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -127,3 +132,58 @@ def test_a_stalled_writer_blocks_nobody_for_long(postgres_store: str, start_job:
     until(lambda: job("flush", 5))
     assert written(postgres_store) == ("running", 50)
     assert job.warnings() == []
+
+
+@contextlib.contextmanager
+def losing_the_answer(url: str) -> Iterator[str]:
+    """A way to the server that breaks off when it has told of the commit of the first batch with events."""
+    to = urlsplit(url)
+    listener = socket.create_server(("127.0.0.1", 0))
+    has_lost = threading.Event()
+
+    def pass_on(client: socket.socket, server: socket.socket) -> None:
+        wrote = False
+        with contextlib.suppress(OSError), client, server:
+            while True:
+                for one in select.select([client, server], [], [])[0]:
+                    data = one.recv(65536)
+                    if not data:
+                        return
+                    (server if one is client else client).sendall(data)
+                    wrote = wrote or (one is client and b"INSERT INTO events" in data)
+                    if wrote and one is client and b"COMMIT" in data and not has_lost.is_set():
+                        assert server.recv(65536)  # it has committed
+                        has_lost.set()
+                        return
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection((str(to.hostname), to.port or 5432))
+                threading.Thread(target=pass_on, args=(client, server), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield to._replace(netloc=f"postgres@127.0.0.1:{listener.getsockname()[1]}").geturl()
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    assert has_lost.is_set()
+
+
+def test_a_commit_whose_answer_is_lost_is_not_made_twice(postgres_store: str, run_program: Callable[..., str]) -> None:
+    """Neither its events nor its attempts are doubled: the sign of life that went with it tells that it is there."""
+    with losing_the_answer(postgres_store) as url:
+        run_program(
+            """
+            import progstore
+
+            with progstore.track(name="job", key="chosen", total=2) as task:
+                assert progstore.flush(20)
+                task.update(2)
+            assert progstore.flush(20)
+            """,
+            PROGSTORE_URL=url,
+        )
+    with progstore.open_store(postgres_store) as store:
+        assert [(task.attempt, str(task.status), task.done) for task in store.tasks()] == [(1, "complete", 2)]
+        assert [event.kind for event in store.events() if event.task_id] == ["started", "complete"]

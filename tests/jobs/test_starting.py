@@ -30,6 +30,16 @@ WAITS = """
         for _ in progstore.track(range(3), "rows"):
             print("a row")
             sys.exit("no rows left")
+
+
+    @progstore.job("shout")
+    def shout(task: progstore.Task) -> None:
+        for number in range(1000):
+            task[f"key {number}"] = number
+        for _ in range(2000):
+            print("x" * 99)
+        sys.stdout.close()
+        os.close(1)
 """
 
 
@@ -95,6 +105,15 @@ def test_what_leaves_by_sys_exit_ends_so(declare: Declare) -> None:
         ("rows", "cancelled", 0),
     ]
     assert session.tasks[0].meta["output"] == "a row"
+
+
+def test_whatever_a_job_prints_and_keeps_does_not_hold_it_up(declare: Declare) -> None:
+    """Not with as much metadata as a task may have, nor where it closes its own output."""
+    run = declare(WAITS)["shout"].start()
+    assert run.wait(30)
+    (task,) = run_of(run).tasks
+    assert (task.status, len(task.meta)) == ("complete", 1001)
+    assert task.meta["output"].endswith("x" * 99)
 
 
 def test_a_job_whose_module_is_gone_ends_as_an_error(declare: Declare, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import progstore
 from progstore import BadValue, clean
+from progstore.live.process import masked
 from progstore.live.task import Task
 
 
@@ -151,3 +152,16 @@ def test_the_task_that_is_nothing_is_no_parent(store_path: Path) -> None:
     with progstore.open_store(str(store_path)) as store:
         (view,) = store.tasks()
     assert (view.session_name, view.parent_id) == ("here", None)
+
+
+@pytest.mark.parametrize(
+    ("word", "kept"),
+    [
+        ("postgresql://ann:se/cret@db/runs", "postgresql://***@db/runs"),
+        ("https://ann@example.org/?q=1", "https://***@example.org/?q=1"),
+        ("--to=https://example.org/~ann/mail", "--to=https://example.org/~ann/mail"),
+    ],
+)
+def test_credentials_in_urls_are_masked(word: str, kept: str) -> None:
+    """Also where a password holds a slash; addresses without any stay as they are."""
+    assert masked([word]) == [kept]

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from progstore.remote.client import Client, Trouble
-from progstore.values import IngestReport
+from progstore.remote.line import Line
+from progstore.reports import IngestReport
 
 TAKEN = b'{"rows": 3, "refused": [], "stop_requested": []}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(TAKEN), TAKEN)
@@ -147,3 +148,22 @@ def test_a_name_that_nobody_knows_and_a_token_that_cannot_be_are_said(monkeypatc
     monkeypatch.setenv("PROGSTORE_TOKEN", "sec\nret")
     with pytest.raises(Trouble, match=r"PROGSTORE_TOKEN holds what no token can hold$"):
         send("http://nobody.invalid")
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"), [("http://nobody.invalid", "http://proxy:port"), (f"http://{'a' * 70}.invalid", "")]
+)
+def test_an_address_that_is_none_is_said(url: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy's as well as the server's; nothing else comes of it."""
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(Trouble, match="its address, or that of the proxy, cannot be used") as caught:
+        send(url)
+    assert caught.value.is_lasting
+
+
+def test_an_answer_that_comes_before_all_was_heard_counts(serve: Serve) -> None:
+    """A server that takes less says so at once, and closes; what it does not read any more breaks the connection."""
+    port = serve([], b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    line = Line(f"http://127.0.0.1:{port}")
+    assert line.post("/", bytes(20_000_000), {}, 10).status == 413
+    line.close()

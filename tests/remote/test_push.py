@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 
 import progstore
+from progstore.remote.pusher import Pusher
+from progstore.store import documents
+from progstore.store.engine import locate
+from tests.conftest import PATIENCE
 from tests.remote.conftest import Server, assert_same, left_in, rows_of, send_rest
 
 RunProgram = Callable[..., str]
@@ -100,6 +104,17 @@ def test_what_was_recorded_while_the_server_was_away_is_sent_by_the_next_job(
     assert left_in(local)
     server.start()
     run_program(WORK, PROGSTORE_URL=server.url)
+    send_rest(local, server.url)
+    assert_same(local, server.path)
+
+
+def test_rows_with_more_metadata_than_a_document_may_hold_are_sent_in_several(
+    server: Server, local: Path, run_program: RunProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few tasks may have more values together than a server takes at once."""
+    run_program(WORK, PROGSTORE_URL=server.url)
+    monkeypatch.setattr(documents, "MOST_ROWS", 7)
+    server.start()
     send_rest(local, server.url)
     assert_same(local, server.path)
 
@@ -280,6 +295,31 @@ def test_where_no_thread_can_be_started_any_more_the_last_rows_are_sent_all_the_
         PROGSTORE_URL=server.url,
     )
     assert done_at(server.path) == {"short": 3}
+
+
+def test_a_pusher_that_cannot_begin_begins_later(
+    server: Server, local: Path, run_program: RunProgram, until: Until
+) -> None:
+    """The file that says whose turn it is could not be made for a while, for want of rights or of descriptors."""
+    run_program(WORK, PROGSTORE_URL=server.url)
+    server.start()
+    location = locate(server.url)
+    (lock,) = local.parent.glob("*.push-*")
+    lock.unlink()
+    lock.mkdir()
+    pusher = Pusher(location)
+    pusher.start()
+    pusher.finish(PATIENCE, minds_others=False)
+    assert left_in(local)
+    lock.rmdir()
+
+    def begins() -> bool:
+        pusher.start()
+        return not left_in(local)
+
+    until(begins)
+    pusher.stop()
+    assert_same(local, server.path)
 
 
 def test_nothing_of_http_is_loaded_where_nothing_is_pushed(run_program: RunProgram) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 import progstore
 from progstore import BadValue, Life, Store
+from progstore.store import documents as documents_module
 from progstore.store.batch import Batch
 from progstore.store.copying import copy as copy_to
-from progstore.store.documents import encode
+from progstore.store.documents import TooLarge, encode
 from tests.store.conftest import Filled
 
 
@@ -72,6 +73,32 @@ def test_a_copy_says_all_that_the_store_says(documents: list[dict[str, Any]], st
     """Sessions, nested tasks, curves, events, metadata and who ran them are the same in both."""
     report = store.copy(other)
     assert (report.sessions, report.refused) == (1, ())
+    assert told(other) == told(store)
+
+
+def test_a_document_is_halved_until_it_may_be_taken(
+    documents: list[dict[str, Any]], store: Store, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More rows of one kind than a document may hold, as metadata may be, are sent in several."""
+    monkeypatch.setattr(documents_module, "MOST_ROWS", 1)
+    assert store.copy(other).refused == ()
+    assert told(other) == told(store)
+
+
+def test_what_hangs_on_a_task_is_halved_with_it(
+    documents: list[dict[str, Any]], filled: Filled, store: Store, other: Store
+) -> None:
+    """Else metadata could arrive before its task, and nobody would know where it belongs."""
+    for number in range(4):
+        task = filled.task(1, f"Task {number}", key=f"t{number}")
+    filled.meta(1, task, last=1, of=2, all=3)
+
+    def picky(document: dict[str, Any]) -> progstore.IngestReport:
+        if len(document["tasks"]) + len(document["metadata"]) > 2:
+            raise TooLarge
+        return other.ingest(document)
+
+    assert copy_to(store._reader, picky).refused == ()
     assert told(other) == told(store)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -17,6 +18,12 @@ from progstore.store.postgres import locks
 from progstore.store.sqlite.salvage import recover
 from progstore.store.tables import processes
 from tests.store.conftest import Filled
+
+WAITING = """
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+"""How many wait for a lock in this database; the server has others."""
 
 
 @pytest.fixture
@@ -234,6 +241,34 @@ def test_what_is_ingested_keeps_the_order_too(filled: Filled, store: Store, monk
         with pytest.raises(StoreBusy, match="try again"):
             store.ingest({"format": 1, "events": [event]})
     assert store.ingest({"format": 1, "events": [event]}).rows == 1
+
+
+def test_an_event_that_comes_over_two_connections_at_once_is_there_once(filled: Filled, store: Store) -> None:
+    """As when a server is so late that a document is sent again, to another server of the same store."""
+    filled.session(uid="s")
+    event = {"session_uid": "s", "task": None, "at": 1.0, "kind": "message", "message": "", "data": None}
+    with filled.location.writer_engine().connect() as connection, Store(filled.url) as other:
+        locks.wait_in_transaction(connection, locks.ORDER)
+        with ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(each.ingest, {"format": 1, "events": [event]}) for each in (store, other)]
+            while connection.exec_driver_sql(WAITING).scalar_one() < 2:
+                pass
+            connection.rollback()
+        assert sorted(each.result().rows for each in both) == [0, 1]
+
+
+def test_a_request_to_stop_keeps_the_order_too(filled: Filled, store: Store) -> None:
+    """Its event gets its id when those of others that write have become visible."""
+    session = filled.session(status=None, process_id=filled.process())
+    with filled.location.writer_engine().connect() as connection, ThreadPoolExecutor(1) as pool:
+        locks.wait_in_transaction(connection, locks.ORDER)
+        request = pool.submit(store.request_stop, session)
+        while not connection.exec_driver_sql(WAITING).scalar_one():
+            assert not request.done()
+        connection.exec_driver_sql(f"INSERT INTO events (session_id, at, kind, message) VALUES ({session}, 0, 'a', '')")
+        connection.commit()
+        request.result()
+    assert [event.kind for event in store.events()] == ["a", "stop requested"]
 
 
 def test_a_store_that_nobody_writes_to_looks_the_same(

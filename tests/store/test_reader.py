@@ -7,13 +7,15 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from progstore import StoreBusy, StoreDamaged, StoreError, StoreNotFound, StoreTooNew, open_store
-from progstore.store.reader import Reader
+from progstore.store.backend import Location
+from progstore.store.reader import Reader, _Open
 from progstore.store.store import Store
 from tests.store.conftest import Filled
 
@@ -301,3 +303,33 @@ def test_a_forgotten_store_leaves_no_connection_behind(tmp_path: Path) -> None:
     gc.collect()
     held = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
     assert tmp_path / "forgotten.db" not in held
+
+
+@pytest.mark.sqlite
+@pytest.mark.filterwarnings("ignore:.*use of fork")
+def test_a_fork_does_not_wait_for_a_look_that_does_not_end(
+    filled: Filled, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at a server whose machine is gone; the parent's look goes on, and the child is told."""
+    version = store.data_version()
+    looks, goes_on = threading.Event(), threading.Event()
+    look = _Open.look
+
+    def slow(opened: _Open, location: Location) -> object:
+        looks.set()
+        assert goes_on.wait(30)
+        return look(opened, location)
+
+    monkeypatch.setattr(_Open, "look", slow)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(store.data_version)
+        assert looks.wait(30)
+
+        def is_refused() -> bool:
+            with pytest.raises(StoreError, match="was in use when this process was forked"):
+                store.data_version()
+            return True
+
+        assert forked(is_refused)
+        goes_on.set()
+        assert asked.result() == version

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 import progstore
+from progstore.store import copying
 from progstore_web import Access
 from progstore_web.access import cookie_name, cookie_value
 from progstore_web.api import ingest
@@ -44,7 +45,7 @@ def document(tmp_path: Path) -> dict[str, Any]:
         return progstore.IngestReport(rows=0)
 
     with progstore.open_store(str(tmp_path / "other.db")) as store:
-        store.copy_by(keep)
+        copying.copy(store._reader, keep)
     return whole
 
 

@@ -19,9 +19,9 @@ from progstore.store.postgres import engines, faults, locks
 from progstore.store.tables import complete_for_postgresql
 
 if TYPE_CHECKING:
+    from progstore.reports import QueryResult
     from progstore.store.cleaner import Cleaner
     from progstore.store.reader import Reader
-    from progstore.values import QueryResult
 
 _UNDEFINED_TABLE = "42P01"
 _UNREADABLE = "that PostgreSQL URL cannot be read; write postgresql://user@host:5432/database"

@@ -26,11 +26,11 @@ from psycopg.sql import Literal
 from sqlalchemy import URL
 
 from progstore.errors import BadQuery
+from progstore.reports import QueryResult
 from progstore.store.postgres.engines import writer_engine
 from progstore.store.postgres.faults import words
 from progstore.store.questions import collect
 from progstore.store.reader import Reader
-from progstore.values import QueryResult
 
 LARGEST_CELL: Final = 1_000_000
 """Characters of one value."""

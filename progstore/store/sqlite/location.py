@@ -21,9 +21,9 @@ from progstore.store.sqlite import creation, engines, files
 from progstore.store.sqlite.lockfile import MAINTENANCE, FileLocks, LockFile
 
 if TYPE_CHECKING:
+    from progstore.reports import QueryResult
     from progstore.store.cleaner import Cleaner
     from progstore.store.reader import Reader
-    from progstore.values import QueryResult
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from progstore.errors import BadQuery
+from progstore.reports import QueryResult
 from progstore.store.questions import collect
 from progstore.store.sqlite.engines import as_text, open_read_only
-from progstore.values import QueryResult
 
 if TYPE_CHECKING:
     from progstore.store.reader import Reader
