@@ -11,7 +11,6 @@ from litestar.handlers import HTTPRouteHandler
 
 from progstore_web.access import COOKIE_SECONDS, Attempts, Role, cookie_name, cookie_value
 from progstore_web.conditional import HTML, AnyRequest
-from progstore_web.gate import Scope
 from progstore_web.problems import headers_of_failure
 from progstore_web.site import Site, is_for_programs, own_path, root_of, see
 
@@ -50,7 +49,7 @@ class SignIn:
             return None
         query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         token = next((value for name, value in query if name == "token"), None)
-        target = _page_at(request.scope, [(name, value) for name, value in query if name != "token"])
+        target = _page_at(request, [(name, value) for name, value in query if name != "token"])
         if token is not None:
             return self._try(request, token, target)
         if self._site.role(request).may_read:
@@ -93,9 +92,9 @@ class SignIn:
         return Response(body, status_code=status, media_type=HTML, headers=headers_of_failure(status))
 
 
-def _page_at(scope: Scope, query: Sequence[tuple[str, str]]) -> str:
+def _page_at(request: AnyRequest, query: Sequence[tuple[str, str]]) -> str:
     """The address to lead to after a sign-in; the first page's where a form was sent."""
-    if scope["method"] == "POST":
+    if request.method == "POST":
         return "/"
     # The server has decoded the path; a name with a question mark would end in it.
-    return own_path(quote(scope["path"], errors="replace") + (f"?{urlencode(query)}" if query else ""))
+    return own_path(quote(request.scope["path"], errors="replace") + (f"?{urlencode(query)}" if query else ""))
