@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from progstore.values import Life, SessionView, Status, TaskView
-from progstore.wording import SIGNS, duration, failure, state, tree
+from progstore.wording import SIGNS, duration, failure, newest_attempts, state, tree
 
 MOST_LINES = 40
 """Tasks of one session that are shown; the others are counted."""
@@ -117,22 +117,18 @@ def task_line(task: TaskView, depth: int = 0) -> Line:
 
 def chosen_tasks(tasks: Iterable[TaskView]) -> list[TaskView]:
     """The newest attempts of the tasks worth seeing, with what they are nested in: what runs, failed, started last."""
-    newest: dict[tuple[int, str], TaskView] = {}
-    for task in tasks:
-        known = newest.get((task.session_id, task.key))
-        if known is None or task.attempt > known.attempt:
-            newest[task.session_id, task.key] = task
+    newest = newest_attempts(tasks)
 
     def urgency(task: TaskView) -> tuple[bool, bool, float, int]:
         return task.status is Status.RUNNING, task.status is Status.ERROR, task.started_at or 0.0, task.id
 
     chosen: dict[int, TaskView] = {}
     complete = 0
-    for task in sorted(newest.values(), key=urgency, reverse=True):
+    for task in sorted(newest, key=urgency, reverse=True):
         complete += task.status is Status.COMPLETE
         if task.status is not Status.COMPLETE or complete <= COMPLETE_SHOWN:
             chosen[task.id] = task
-    given = {task.id: task for task in newest.values()}
+    given = {task.id: task for task in newest}
     kept: dict[int, TaskView] = {}
     for task in list(chosen.values())[:MOST_LINES]:
         kept.setdefault(task.id, task)

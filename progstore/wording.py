@@ -93,6 +93,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 86_400:,} d {whole % 86_400 // 3600:02} h"
 
 
+def newest_attempts(tasks: Iterable[TaskView]) -> list[TaskView]:
+    """Of each key only the newest attempt, each task once and as it was read last, in order of id."""
+    newest: dict[tuple[int, str], TaskView] = {}
+    for task in tasks:
+        known = newest.get((task.session_id, task.key))
+        if known is None or (task.attempt, task.id) >= (known.attempt, known.id):
+            newest[task.session_id, task.key] = task
+    return sorted(newest.values(), key=lambda task: task.id)
+
+
 def tree(tasks: Iterable[TaskView]) -> list[tuple[TaskView, int]]:
     """Each task below the one it is nested in, in order of id, with its depth; a missing parent makes a root."""
     given = {task.id: task for task in sorted(tasks, key=lambda task: task.id)}

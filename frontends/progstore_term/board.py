@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from progstore import Filter, Life, SessionView, Status, Store, TaskView
+from progstore.wording import newest_attempts
 
 LIVE_LIMIT = 100
 """Live sessions that are looked at; a store of many lost ones must not make the board slow."""
@@ -154,13 +155,8 @@ def _ordered(sessions: Iterable[SessionView]) -> list[SessionView]:
 
 def _by_session(tasks: Iterable[TaskView]) -> dict[int, list[TaskView]]:
     """Of each key only the newest attempt, by session id."""
-    newest: dict[tuple[int, str], TaskView] = {}
-    for task in tasks:
-        known = newest.get((task.session_id, task.key))
-        if known is None or task.attempt >= known.attempt:
-            newest[task.session_id, task.key] = task
     found: dict[int, list[TaskView]] = {}
-    for task in newest.values():
+    for task in newest_attempts(tasks):
         found.setdefault(task.session_id, []).append(task)
     return found
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from progstore import Status, TaskView
-from progstore_web.shown.trees import Fold, Row, folded, newest_attempts, rows_of, some_of
+from progstore.wording import newest_attempts
+from progstore_web.shown.trees import Fold, Row, folded, rows_of, some_of
 
 
 def task(id: int, **fields: Any) -> TaskView:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from progstore import Status, TaskView
+from progstore.wording import newest_attempts, tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +25,6 @@ class Fold:
 
     count: int
     depth: int
-
-
-def newest_attempts(tasks: Iterable[TaskView]) -> list[TaskView]:
-    """Of each key only the newest attempt, each task once, in order of id."""
-    newest: dict[tuple[int, str], TaskView] = {}
-    for task in tasks:
-        known = newest.get((task.session_id, task.key))
-        if known is None or (task.attempt, task.id) > (known.attempt, known.id):
-            newest[task.session_id, task.key] = task
-    return sorted(newest.values(), key=lambda task: task.id)
 
 
 def some_of(tasks: Iterable[TaskView], limit: int, complete: int) -> list[TaskView]:
@@ -54,19 +45,7 @@ def some_of(tasks: Iterable[TaskView], limit: int, complete: int) -> list[TaskVi
 
 def rows_of(tasks: Iterable[TaskView]) -> tuple[Row, ...]:
     """The tasks as a tree, in order of id below each parent; one whose parent is not among them stands at the root."""
-    below: dict[int | None, list[TaskView]] = {}
-    given = {task.id: task for task in sorted(tasks, key=lambda task: task.id)}
-    for task in given.values():
-        below.setdefault(task.parent_id if task.parent_id in given else None, []).append(task)
-    rows: dict[int, Row] = {}
-    waiting = [Row(task) for task in reversed(below.get(None, []))]
-    while waiting:
-        row = waiting.pop()
-        rows[row.task.id] = row
-        waiting.extend(Row(task, row.depth + 1, row.task.id) for task in reversed(below.get(row.task.id, [])))
-    # Rows written by another program may name one another in a circle, which no root leads to.
-    circles = (Row(task) for task in given.values() if task.id not in rows)
-    return (*rows.values(), *circles)
+    return tuple(Row(task, depth, task.parent_id if depth else None) for task, depth in tree(tasks))
 
 
 def folded(rows: Sequence[Row], siblings: int) -> tuple[Row | Fold, ...]:
