@@ -30,10 +30,14 @@ class Intake:
         self._ended = False
 
     async def put(self, arrived: Arrived) -> None:
-        """Return once it is written. Raises what writing raises, ServiceUnavailableException where too many wait."""
+        """Return once it is written. Raises what writing raises, ServiceUnavailableException where too many wait or the
+        server ends.
+        """
         answer: _Answer = asyncio.get_running_loop().create_future()
         with self._changed:
-            if len(self._waiting) >= MOST_WAITING or self._ended:
+            if self._ended:
+                raise ServiceUnavailableException("the server ends; try again when it is back")
+            if len(self._waiting) >= MOST_WAITING:
                 raise ServiceUnavailableException(f"{MOST_WAITING:,} posts wait for the store; try again in a moment")
             self._waiting.append((arrived, answer))
             if self._thread is None:
