@@ -41,7 +41,7 @@ SETTINGS = {
 
 
 ROWS = ", ".join(name for name in metadata.tables if name != "store_info")
-SHAPE = len(metadata.tables) + 1 + len(views.NAMES)
+SHAPE = len(metadata.tables) + 1 + len(views.documented())
 """How many tables and views there are; one of the tables is Alembic's."""
 
 

@@ -60,7 +60,8 @@ def run_started(name: str, modules: tuple[str, ...], session_uid: str, handed_ov
     `handed_over` has the arguments, and where modules are found; all that fails here is told by the run.
     """
     given = json.load(handed_over)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
     sys.path[:] = given["path"]
     exits.handle_sigterm()
     state = SessionState(name, "block", store=ambient.store_url(), uid=session_uid)

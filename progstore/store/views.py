@@ -266,8 +266,6 @@ _MAKERS: Mapping[str, Callable[[Spelling], View]] = {
     "v_curves": _curves,
 }
 
-NAMES = tuple(_MAKERS)
-
 
 def documented(dialect: str = "sqlite") -> dict[str, View]:
     """Every view by name, with its columns and what they mean, in the words of SQLAlchemy's dialect of that name."""
