@@ -70,9 +70,10 @@ class Server:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
 
-    def start(self) -> None:
-        """Until it takes connections."""
-        options = " ".join(f"-c {name}={value}" for name, value in {**SETTINGS, "port": self.port}.items())
+    def start(self, **settings: str) -> None:
+        """Until it takes connections; `settings` in the place of those of the tests."""
+        chosen = {**SETTINGS, "port": str(self.port), **settings}
+        options = " ".join(f"-c {name}={value}" for name, value in chosen.items())
         self._run("pg_ctl", "-w", "-l", os.path.join(self.folder, "log"), "-o", options, "start")
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
-"""Prints the budgets beside their peers: `python -m tests.benchmarks [--quick] [--web]`.
+"""Prints the budgets beside their peers: `python -m tests.benchmarks [--quick] [--web | --databases]`.
 
 Loops, futures, start-up, recording and pushing; with `--web` the wire and the pages, over a million tasks that take
-minutes to make.
+minutes to make; with `--databases` PostgreSQL beside SQLite.
 
 Ratios of medians of interleaved rounds, all in one run; nothing is asserted, for time depends on the machine.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 import tqdm
 
 import progstore
-from tests.benchmarks import futures, loops, push, recorder, start, web, wire
+from tests.benchmarks import databases, futures, loops, push, recorder, start, web, wire
 from tests.benchmarks.measure import table
 
 
@@ -27,6 +27,12 @@ def pages(*, quick: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         print(table(web.rows(Path(folder), 1 if quick else 5, quick=quick)))
         print(table(wire.rows(Path(folder), quick=quick)))
+
+
+def both(*, quick: bool) -> None:
+    """Measure both kinds of database and print."""
+    with tempfile.TemporaryDirectory() as folder:
+        print(table(databases.rows(Path(folder), 1 if quick else 5, quick=quick)))
 
 
 def main(*, quick: bool) -> None:
@@ -47,5 +53,5 @@ def main(*, quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    measure = pages if "--web" in sys.argv[1:] else main
+    measure = pages if "--web" in sys.argv[1:] else both if "--databases" in sys.argv[1:] else main
     measure(quick="--quick" in sys.argv[1:])
