@@ -20,7 +20,7 @@ from progstore.store.faults import ROW_FAULTS, is_of_row
 from progstore.store.known import Known
 from progstore.store.merge_statements import EVENT, PROCESS, SESSION, TASK, given
 from progstore.store.settle import mark_lost_tasks
-from progstore.store.tables import events, processes, sessions, tasks
+from progstore.store.tables import events, processes, sessions
 from progstore.store.writes import chunks, generations
 
 Values = dict[str, Any]

@@ -8,6 +8,7 @@ import itertools
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -211,7 +212,7 @@ def test_what_is_in_a_post_is_kept_or_refused(
     searching(soak, 50)(given(bodies, st.none() | metadata)(hand_in))()
     assert [record.getMessage() for record in caplog.records if "refused" in record.getMessage()] == []
     assert site.get("/tasks").status_code == 200
-    assert kinds_of_values(filled.file.path) == {}
+    assert kinds_of_values(Path(filled.file.path)) == {}
 
 
 def test_what_is_neither_post_nor_document_is_refused(wire: tuple[progstore.Store, Site], soak: bool) -> None:
