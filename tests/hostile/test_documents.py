@@ -186,6 +186,7 @@ def test_whatever_is_no_document_is_refused_as_such(filled: Filled, soak: bool) 
                 assert report.rows == 0
                 assert len(report.refused) == sum(len(document.get(kind, ())) for kind in KINDS)
 
+        hand_in({"format": 10**5000})
         searching(soak, 100)(given(JSON | whole)(hand_in))()
         assert store.ingest({"format": 1}).refused == ()
 

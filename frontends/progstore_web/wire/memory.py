@@ -115,10 +115,12 @@ def _state(task_id: str, stored: dict[str, Any]) -> State:
 
 def _sound(name: str, value: Any) -> Any:
     """The value, or what stands for one that another program wrote wrongly: a store in a file holds anything."""
+    if value is None:
+        return None
     kinds, nothing = _KINDS.get(name, (str, ""))
-    if value is None or not isinstance(value, kinds):
-        return None if value is None or name in _OPTIONAL else nothing
-    return value if isinstance(value, str) or -LARGEST <= value <= LARGEST else nothing
+    if isinstance(value, kinds) and (isinstance(value, str) or -LARGEST <= value <= LARGEST):
+        return value
+    return None if name in _OPTIONAL else nothing
 
 
 def _points(curve: str | None) -> list[tuple[float, float]] | None:
