@@ -56,7 +56,7 @@ class Memory:
             held = {each: state for each in task_ids if (state := self._states.get(each)) and state.ended_at is None}
         missing = [each for each in dict.fromkeys(task_ids) if each not in held]
         for start in range(0, len(missing), AT_ONCE):
-            held.update((state.task_id, state) for state in self._read(missing[start : start + AT_ONCE]))
+            held.update((state.task_id, self._stamped(state)) for state in self._read(missing[start : start + AT_ONCE]))
         return held
 
     def keep(self, states: Iterable[State]) -> None:
@@ -82,6 +82,14 @@ class Memory:
         with self._mutex:
             state = self._states.get(task_id)
             return (state.word, state.stamp / 1e6) if state is not None and state.word else None
+
+    def _stamped(self, state: State) -> State:
+        """With when its last post was sent, where that is remembered: a clock that was set back is behind its rows."""
+        with self._mutex:
+            kept = self._states.get(state.task_id)
+        if kept is not None and (kept.attempt, kept.rev) == (state.attempt, state.rev):
+            state.stamp = kept.stamp
+        return state
 
     def _read(self, task_ids: list[str]) -> list[State]:
         by_uid = {process_uid(each): each for each in task_ids}
