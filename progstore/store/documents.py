@@ -97,7 +97,7 @@ def decode(document: Document) -> Received:
         raise BadValue(f"a document is an object, got {type(document).__name__}")
     if document.get("format") != FORMAT:
         raise BadValue(
-            f"this progstore understands documents of format {FORMAT}, got {document.get('format')!r}; "
+            f"this progstore understands documents of format {FORMAT}, got {clean.shown(document.get('format'))}; "
             "use the same major version on both sides"
         )
     if unknown := document.keys() - {"format", "sent_at", *_KINDS}:
@@ -178,14 +178,14 @@ def _from_zero(value: Any) -> float:
 
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_INT:
-        raise BadValue(f"it is a whole number from 0 to 2**63 - 1, got {value!r:.40}")
+        raise BadValue(f"it is a whole number from 0 to 2**63 - 1, got {clean.shown(value)}")
     return value
 
 
 def _one_of(words: tuple[str, ...]) -> Check:
     def check(value: Any) -> str:
         if value not in words:
-            raise BadValue(f"it is one of {', '.join(words)}, got {value!r:.40}")
+            raise BadValue(f"it is one of {', '.join(words)}, got {clean.shown(value)}")
         return str(value)
 
     return check

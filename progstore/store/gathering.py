@@ -79,7 +79,9 @@ def gather(connection: Connection, session_ids: Iterable[int], task_ids: Iterabl
         batch.metadata += [_meta_row(row) for row in connection.execute(of_sessions)]
     uids = {row.process_uid for row in batch.sessions if row.process_uid}
     uids.update(row.process_uid for row in batch.tasks if row.process_uid)
-    batch.processes = processes_where(connection, [processes.c.uid.in_(chunk) for chunk in chunks(sorted(uids))])
+    # By their text, for what another program wrote need not be one.
+    in_order = sorted(uids, key=str)
+    batch.processes = processes_where(connection, [processes.c.uid.in_(chunk) for chunk in chunks(in_order)])
     return batch
 
 

@@ -44,7 +44,8 @@ def _newer_process(new: Any) -> Any:
     """What it said last, and of two at the same beat the one that knows how it ended."""
     # PostgreSQL cannot guess the type of a value of which it is only asked whether it is there.
     ended_at, lost_at = (cast(new[name], Double) for name in ("ended_at", "lost_at"))
-    ends = or_(ended_at.is_not(None), lost_at.is_not(None)) & processes.c.ended_at.is_(None)
+    says_more = or_(ended_at.is_not(None), lost_at.is_not(None) & processes.c.lost_at.is_(None))
+    ends = says_more & processes.c.ended_at.is_(None)
     return (new["beats"] > processes.c.beats) | ((new["beats"] == processes.c.beats) & ends)
 
 

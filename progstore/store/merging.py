@@ -12,14 +12,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Executable, insert, select, update
+from sqlalchemy import Connection, Executable, insert, select
 
 from progstore.store import merge_statements, spelling
 from progstore.store.batch import Batch, EventRow, TaskIdentity, TaskRow
 from progstore.store.faults import ROW_FAULTS, is_of_row
 from progstore.store.known import Known
 from progstore.store.merge_statements import EVENT, PROCESS, SESSION, TASK, given
-from progstore.store.tables import events, sessions, tasks
+from progstore.store.settle import mark_lost_tasks
+from progstore.store.tables import events, processes, sessions
 from progstore.store.writes import chunks, generations
 
 Values = dict[str, Any]
@@ -229,15 +230,9 @@ class _Merge:
         self._run(merge_statements.merge_metadata(self._dialect), values)
 
     def _note_lost(self) -> None:
-        """What their own machine knows to be gone, takes its running tasks along."""
-        for row in self._batch.processes:
-            since = row.ended_at if row.lost_at is None else row.lost_at
-            number = self._known.processes.get(row.uid)
-            if since is None or number is None:
-                continue
-            running = tasks.c.ended_at.is_(None) & tasks.c.lost_at.is_(None) & (tasks.c.status == "running")
-            marked = update(tasks).where(tasks.c.process_id == number, running).values(lost_at=since)
-            self._connection.execute(marked)
+        """What their own machine knows to be gone, takes its running tasks along, whichever of the two came first."""
+        for chunk in chunks(sorted(self._known.processes.values())):
+            mark_lost_tasks(self._connection, processes.c.id.in_(chunk))
 
     # How statements are run
 

@@ -27,6 +27,11 @@ def settle(connection: Connection, watch: Watch) -> int:
     """
     for number, since in newly_lost(connection, watch).items():
         connection.execute(update(processes).where(processes.c.id == number).values(lost_at=since))
+    return mark_lost_tasks(connection)
+
+
+def mark_lost_tasks(connection: Connection, *whose: ColumnElement[bool]) -> int:
+    """Set `lost_at` on the running tasks of those processes that are gone, as their own rows say; returns how many."""
     since_when = select(func.coalesce(processes.c.lost_at, processes.c.ended_at)).where(
         processes.c.id == tasks.c.process_id
     )
@@ -36,7 +41,7 @@ def settle(connection: Connection, watch: Watch) -> int:
             tasks.c.ended_at.is_(None),
             tasks.c.lost_at.is_(None),
             tasks.c.status == "running",
-            tasks.c.process_id.in_(select(processes.c.id).where(IS_GONE)),
+            tasks.c.process_id.in_(select(processes.c.id).where(IS_GONE, *whose)),
         )
         .values(lost_at=since_when.correlate(tasks).scalar_subquery())
     )

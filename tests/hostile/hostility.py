@@ -103,6 +103,10 @@ class Site:
         """The answer to one request."""
         return self._runner.run(self._client.request(method, address, **more))
 
+    def watch(self, query: bytes = b"") -> list[dict[str, Any]]:
+        """What the web socket at /ws says at first to who opens it with that query."""
+        return self._runner.run(_watched(self._app, query))
+
     def get(self, address: str) -> httpx.Response:
         """The page."""
         return self.ask("GET", address)
@@ -113,6 +117,35 @@ def site_of(filled: Filled) -> Iterator[tuple[progstore.Store, Site]]:
     """The store as it is read, and the pages over it."""
     with progstore.open_store(filled.location.url) as store, Site(store) as site:
         yield store, site
+
+
+async def _watched(app: Any, query: bytes) -> list[dict[str, Any]]:
+    """What the web socket says until it has told one state, or has closed."""
+    said: list[dict[str, Any]] = []
+    heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    heard.put_nowait({"type": "websocket.connect"})
+
+    async def send(message: dict[str, Any]) -> None:
+        said.append(message)
+        if message["type"] == "websocket.send":
+            heard.put_nowait({"type": "websocket.disconnect", "code": 1000})
+
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": "/ws",
+        "raw_path": b"/ws",
+        "query_string": query,
+        "root_path": "",
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 5),
+        "server": ("localhost", 80),
+        "subprotocols": [],
+    }
+    await asyncio.wait_for(app(scope, heard.get, send), 30)
+    return said
 
 
 class Skeleton(HTMLParser):

@@ -16,6 +16,8 @@ LONGEST_ID: Final = 500
 """Characters of a task's id, which is its key in the store; it is refused, not cut, for two must not become one."""
 LONGEST_KEY: Final = 500
 """Characters of a metadata key."""
+MOST_KEYS: Final = 1000
+"""Metadata keys of one post, as of a task of ours."""
 DEEPEST: Final = 50
 """Levels that a metadata value may be nested."""
 LARGEST: Final = 1e300
@@ -77,6 +79,8 @@ def read_post(body: bytes) -> Post:
     if sent.timestamp is not None and not 0 <= sent.timestamp <= LATEST:
         raise BadValue(f"timestamp is in seconds since 1970, got {sent.timestamp:.15g}")
     token = (sent.meta or {}).pop("_token", "")
+    if sent.meta is not None and len(sent.meta) > MOST_KEYS:
+        raise BadValue(f"meta has at most {MOST_KEYS:,} keys, got {len(sent.meta):,}")
     return Post(
         task_id=sent.task_id,
         desc=sent.desc,

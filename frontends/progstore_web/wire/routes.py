@@ -102,8 +102,16 @@ def _posting(site: Site, intake: Intake) -> list[HTTPRouteHandler]:
 
 
 def _deleting(site: Site, remover: Remover) -> list[HTTPRouteHandler]:
+    async def delete_one(request: AnyRequest) -> Response[bytes]:
+        check_admin(site, request)
+        refuse_others(request, ("force", "token"))
+        remove = partial(remover.one, _task_id(request), force=_is_forced(request))
+        return _answer(msgspec.json.encode({"removed": await sync_to_thread(remove)}))
+
     @delete("/tasks", status_code=200, include_in_schema=False)
     async def some(request: AnyRequest) -> Response[bytes]:
+        if _task_id(request):  # which is nothing but slashes
+            return await delete_one(request)
         check_admin(site, request)
         refuse_others(request, ("status", "older_than", "force", "token"))
         query = request.query_params
@@ -113,12 +121,15 @@ def _deleting(site: Site, remover: Remover) -> list[HTTPRouteHandler]:
 
     @delete("/tasks/{task_id:path}", status_code=200, include_in_schema=False)
     async def one(request: AnyRequest, task_id: FromPath[str]) -> Response[bytes]:  # noqa: ARG001
-        check_admin(site, request)
-        refuse_others(request, ("force", "token"))
-        remove = partial(remover.one, str(request.scope.get(SENT, "")).removeprefix(ONE), force=_is_forced(request))
-        return _answer(msgspec.json.encode({"removed": await sync_to_thread(remove)}))
+        return await delete_one(request)
 
     return [some, one]
+
+
+def _task_id(request: AnyRequest) -> str:
+    """The id in the address, as it was sent; empty for that of all tasks."""
+    path = str(request.scope.get(SENT, ""))
+    return path.removeprefix(ONE) if path.startswith(ONE) else ""
 
 
 def _is_forced(request: AnyRequest) -> bool:

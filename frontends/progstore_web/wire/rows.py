@@ -17,6 +17,8 @@ PROCESSES: Final = UUID("c2f7a3d8-0b1e-5c55-8a0f-7be0d1e94c26")
 MARK: Final = ("wire", "progressista")
 """The metadata by which these sessions are found."""
 PROGRAM: Final = "progressista client"
+MOST_METADATA: Final = 8000
+"""Values of a document before the last post that it takes: a store takes 10,000 at once, and a post may have 1,000."""
 
 
 def session_uid(task_id: str) -> str:
@@ -42,6 +44,11 @@ class Document:
 
     def __bool__(self) -> bool:
         return bool(self._tasks)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another post might be more than one document holds."""
+        return len(self._metadata) >= MOST_METADATA
 
     def add(self, state: State, post: Post) -> None:
         """The task as it stands after that post."""

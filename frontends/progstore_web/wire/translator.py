@@ -1,4 +1,4 @@
-"""From posts to one document: all that came together is written together."""
+"""From posts to documents: what came together is written together, in one document unless it is very much."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Translator:
 
     def write(self, arrived: Sequence[Arrived]) -> None:
         """Write them in the order in which they came; on disk when this returns, and starts and ends survive a power
-        cut. Raises StoreError, and then nothing of them is written or remembered.
+        cut. Raises StoreError, and then nothing of them is remembered; whoever sends one again that was written changes
+        nothing by it.
         """
         states = self._memory.known({each.post.task_id for each in arrived})
         self._memory.forget(states)  # until they are in the store
@@ -43,8 +44,14 @@ class Translator:
                 state = states[post.task_id] = State(task_id=post.task_id)
             if state.take(post, host, now):
                 document.add(state, post)
+            if document.is_full:
+                self._ingest(document, now)
+                document = Document()
         if document:
-            report = self._store.ingest(document.as_dict(now), durable=document.durable)
-            for reason in report.refused:
-                log.warning("a row of a progressista client was refused: %s", reason)
+            self._ingest(document, now)
         self._memory.keep(states.values())
+
+    def _ingest(self, document: Document, now: float) -> None:
+        report = self._store.ingest(document.as_dict(now), durable=document.durable)
+        for reason in report.refused:
+            log.warning("a row of a progressista client was refused: %s", reason)
