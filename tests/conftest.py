@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -39,6 +40,14 @@ LONGEST = 3600
 settings.register_profile("gate", derandomize=True, max_examples=50, deadline=None)
 if os.environ.get("PROGSTORE_CI"):
     settings.load_profile("gate")
+
+
+def pytest_configure() -> None:
+    """Programs that are started here answer the keys of a terminal, also where the tests themselves run in the
+    background of a shell, which lets what it starts there ignore them.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
