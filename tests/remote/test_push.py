@@ -44,6 +44,14 @@ WORK = """
         pass
     assert progstore.flush(10)
 """
+ENDLESS = """
+    import time
+    import progstore
+
+    progstore.configure(interval=0.05)
+    for _ in progstore.track(range(10**9), "Endless", stoppable=True):
+        time.sleep(0.01)
+"""
 STEPS = """
     import sys
     import progstore
@@ -119,20 +127,19 @@ def test_rows_with_more_metadata_than_a_document_may_hold_are_sent_in_several(
     assert_same(local, server.path)
 
 
-def test_progress_arrives_while_the_job_runs_and_a_stop_request_comes_back(
+def test_a_job_that_is_asked_to_stop_at_the_server_ends_where_it_runs(
     server: Server, local: Path, program: Program, until: Until
 ) -> None:
-    """What somebody asks for at the server is known where the job runs."""
+    """Progress arrives while it runs; the request comes back with the answer to it, and a loop that heeds it ends."""
     server.start()
-    job = program(STEPS, "Download", PROGSTORE_URL=server.url)
-    recorded(job)
-    until(lambda: done_at(server.path) == {"Download": 1})
-    with sqlite3.connect(server.path) as at_server:
-        at_server.execute("UPDATE sessions SET stop_requested_at = 1")
-    step(job)
-    until(lambda: done_at(server.path) == {"Download": 2})
-    with sqlite3.connect(f"file:{local}?mode=ro", uri=True) as here:
-        until(lambda: here.execute("SELECT stop_requested_at FROM sessions").fetchone()[0])
+    job = program(ENDLESS, PROGSTORE_URL=server.url)
+    until(lambda: done_at(server.path).get("Endless"))
+    with progstore.open_store(str(server.path)) as store:
+        store.request_stop(1)
+        assert job.wait(PATIENCE) == 0
+        send_rest(local, server.url)
+        (task,) = store.tasks()
+        assert (task.status, task.message) == ("cancelled", "stop requested")
 
 
 def test_an_answer_that_is_lost_makes_nothing_arrive_twice(
