@@ -49,7 +49,7 @@ def opened(state: SessionState) -> None:
     """A `session()` block begins."""
     _open_blocks.append(state)
     remember(state)
-    identity.publish(state.uid)
+    identity.publish(state.uid, state.name)
 
 
 def closed(state: SessionState) -> None:
@@ -58,7 +58,7 @@ def closed(state: SessionState) -> None:
         _open_blocks.remove(state)
     around = _open_blocks[-1] if _open_blocks else next(iter(_ambient.values()), None)
     if around is not None:
-        identity.publish(around.uid)
+        identity.publish(around.uid, around.name)
     else:
         identity.withdraw()
 
@@ -193,7 +193,7 @@ def _inherited_or_new(store: str | None, *, is_chosen: bool) -> SessionState:
     if found is not None and found[1]:
         parents = _parents.get(found[0])  # after a fork: then the name is known, and where the session is kept
         if parents is None:
-            return joined(found[0], program_name(), store)
+            return joined(found[0], identity.inherited_name() or program_name(), store)
         return joined(found[0], parents.name, store if is_chosen else parents.store)
     return _new(program_name(), store, found)
 
@@ -202,5 +202,5 @@ def _new(name: str, store: str | None, around: tuple[str, bool] | None) -> Sessi
     """An ambient session of this process, within the one `around` it."""
     state = SessionState(name, "ambient", store=store, parent_uid=around[0] if around else None)
     remember(state)
-    identity.publish(state.uid)
+    identity.publish(state.uid, state.name)
     return state

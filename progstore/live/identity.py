@@ -47,12 +47,13 @@ def uuid7() -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def publish(session_uid: str) -> None:
-    """Let processes that are started from here on join this session."""
+def publish(session_uid: str, name: str) -> None:
+    """Let processes that are started from here on join this session, under its name from the first row on."""
     global _found, _has_published
     if not _has_published:
         _found, _has_published = os.environ.get(VARIABLE), True
-    os.environ[VARIABLE] = f"{session_uid}@{os.getpid()}:{proc.start_ticks() or 0}"
+    owner = f"{os.getpid()}:{proc.start_ticks() or 0}"
+    os.environ[VARIABLE] = f"{session_uid}@{owner}:{name.encode().hex()}"
 
 
 def withdraw() -> None:
@@ -72,10 +73,25 @@ def inherited() -> tuple[str, bool] | None:
 
     What cannot be understood counts as none. What this process has published itself it was not started in.
     """
-    told = (_found if _has_published else os.environ.get(VARIABLE)) or ""
-    session_uid, _, owner = told.partition("@")
-    pid, _, ticks = owner.partition(":")
+    session_uid, pid, ticks, _ = _told()
     numbers = pid + ticks
-    if not session_uid or not told.isascii() or not (pid and ticks and numbers.isdigit()) or len(numbers) > 40:
+    if not session_uid or not (pid and ticks and numbers.isdigit()) or len(numbers) > 40:
         return None
     return session_uid, proc.is_alive(int(pid), int(ticks) or None)
+
+
+def inherited_name() -> str:
+    """What that session is called; empty where it was not told, as by a version that told only the rest."""
+    try:
+        return bytes.fromhex(_told()[3]).decode()
+    except ValueError:
+        return ""
+
+
+def _told() -> tuple[str, str, str, str]:
+    """The four parts of what was published: the session's uid, its process's pid and start ticks, its name."""
+    told = (_found if _has_published else os.environ.get(VARIABLE)) or ""
+    session_uid, _, owner = told.partition("@")
+    pid, _, rest = owner.partition(":")
+    ticks, _, name = rest.partition(":")
+    return (session_uid, pid, ticks, name) if told.isascii() else ("", "", "", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 import progstore
 
+Program = Callable[..., "subprocess.Popen[str]"]
 RunProgram = Callable[..., str]
 Ask = Callable[..., list[Any]]
 
@@ -221,6 +223,26 @@ def test_a_program_started_by_a_program_joins_its_session(run_program: RunProgra
         ("outer", "outer", "outside", "complete"),
         ("python", "python", "after the block", "complete"),
     ]
+
+
+def test_a_child_that_writes_before_its_starter_knows_what_the_session_is_called(
+    program: Program, run_program: RunProgram, ask: Ask, tmp_path: Path
+) -> None:
+    """So its tasks are in the right history from the first row on."""
+    starter = program(
+        """
+        import os, sys, progstore
+        with progstore.session("nächtlicher Import", store=sys.argv[1]):
+            print(os.environ["PROGSTORE_SESSION"], flush=True)
+            sys.stdin.readline()
+        """,
+        str(tmp_path / "elsewhere.db"),
+    )
+    assert starter.stdout is not None
+    told = starter.stdout.readline().strip()
+    run_program("import progstore; list(progstore.track('abc', 'Early'))", PROGSTORE_SESSION=told)
+    assert ask("SELECT name FROM sessions") == ["nächtlicher Import"]
+    assert ask("SELECT session_name, name FROM tasks") == [("nächtlicher Import", "Early")]
 
 
 def test_a_program_whose_starter_is_dead_names_its_session_as_parent(
