@@ -27,7 +27,7 @@ TOO_LARGE = "has grown large: a reader that never ends must be holding it"
 LATE = "another process holds it; progress is late, nothing is lost"
 """What may be warned of on a machine that is too busy for so many."""
 LOG_BOUND = 128 * 2**20
-"""Bytes: from half of it on the log is cut back every other second."""
+"""Bytes: from half of it on the log is cut back once it is moved."""
 
 CROWD = """
     import json, os, resource, sys, threading, time

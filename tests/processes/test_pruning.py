@@ -23,6 +23,7 @@ import pytest
 
 import progstore
 from tests.benchmarks.filling import PER_SESSION, SESSION_NAMES, fill
+from tests.conftest import Figures
 
 WRITER = """
     import json, sqlite3, sys, threading, time
@@ -45,7 +46,7 @@ WRITER = """
     with progstore.session(name):
         for _ in progstore.track(range(10**9), "work"):
             commit()
-            if over.wait(0.02):
+            if over.wait(0.1):
                 break
         progstore.flush(60)
     print(json.dumps(waits))
@@ -165,7 +166,7 @@ def test_a_clean_up_beside_many_writers_may_be_killed_at_any_moment(
     ask: Callable[..., list[Any]],
     until: Callable[..., Any],
     soak: bool,
-    request: pytest.FixtureRequest,
+    figures: Callable[[Figures], None],
 ) -> None:
     """The next one goes on; in the end exactly what the rule spares is left, and all that was written meanwhile."""
     scale = LONG if soak else QUICK
@@ -188,16 +189,11 @@ def test_a_clean_up_beside_many_writers_may_be_killed_at_any_moment(
         if soak:
             (committed,) = ask(COMMITS)
             until(lambda: ask(COMMITS)[0] >= committed + CALM)
-    request.config.get_terminal_writer().line(
-        f"\n{scale.kills} kills, then {report['tasks']:,} of {before:,} tasks in {ended - began:.0f} s; file "
-        f"{size / 1e6:.0f} MB, then {store_path.stat().st_size / 1e6:.0f} MB, "
-        f"{report['bytes_given_back'] / 1e6:.0f} MB given back; log at most "
-        f"{load.largest_log / 1e6:.0f} MB\nbeside it {load.told(began, ended)}\nwithout it {load.told(ended, math.inf)}"
-    )
+    left = store_path.stat().st_size
     assert_whole(store_path, kept)
     assert report["warnings"] == []
     assert ask("SELECT id FROM sessions WHERE name NOT LIKE 'job %' ORDER BY id") == kept
-    assert store_path.stat().st_size < size * (KEPT_PART + 0.1) + 500_000
+    assert left < size * (KEPT_PART + 0.1) + 500_000
     for name, commits in load.commits.items():
         assert ask("SELECT CAST(value AS INTEGER) FROM store_info WHERE key = ?", name) == [commits]
         assert ask("SELECT status, done FROM tasks WHERE name = 'work' AND session_name = ?", name) == [
@@ -205,3 +201,15 @@ def test_a_clean_up_beside_many_writers_may_be_killed_at_any_moment(
         ]
     with progstore.open_store() as store:
         assert store.prune(keep_last=keep_last, dry_run=True).sessions == 0
+    figures(
+        Figures(
+            f"a clean-up of a store of {scale.tasks:,} tasks beside {scale.writers} writers",
+            f"{scale.kills} kills",
+            scale.tasks - len(kept) * PER_SESSION,
+            0,
+            f"the last run {report['tasks']:,} of {before:,} tasks in {ended - began:.0f} s; "
+            f"beside it {load.told(began, ended)}; without it {load.told(ended, math.inf)}; "
+            f"log at most {load.largest_log / 1e6:.0f} MB; file {size / 1e6:.0f} MB, then {left / 1e6:.0f} MB, "
+            f"{report['bytes_given_back'] / 1e6:.0f} MB given back by the last run",
+        )
+    )

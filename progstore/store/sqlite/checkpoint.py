@@ -20,12 +20,8 @@ if TYPE_CHECKING:
 PASSIVE_AT: Final = 4 * 2**20
 """Bytes of write-ahead log from which it is moved while others go on."""
 TRUNCATE_AT: Final = 64 * 2**20
-"""Bytes from which the log is also cut back, for which writers wait a moment."""
+"""Bytes from which the log is also cut back once it is moved, for which writers wait a moment."""
 TRUNCATE_BUSY_MS: Final = 100
-TRUNCATE_EVERY: Final = 2.0
-"""Seconds between two tries to cut it back, by whichever process: beside a reader that never ends each try keeps all
-writers waiting in vain.
-"""
 WARN_AT: Final = 256 * 2**20
 """Bytes from which a reader that never ends must be holding it."""
 
@@ -48,21 +44,24 @@ def checkpoint(raw: sqlite3.Connection, lock: LockFile, *, truncate: bool) -> in
     if not lock.try_lock(CHECKPOINT):
         return None
     try:
-        truncate = truncate and not raw.execute(_WAS_CUT_LATELY, (time.time(), TRUNCATE_EVERY)).fetchone()
-        raw.execute(_SOMETHING_SMALL, ("truncated_at" if truncate else "checkpointed_at", str(time.time())))
-        _, pages, moved = _truncate(raw) if truncate else raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        return int((pages - moved) * raw.execute("PRAGMA page_size").fetchone()[0])
+        unmoved = _move(raw, "PASSIVE")
+        # While it is cut back writers wait, so all but the last of it must have been moved before; where a reader keeps
+        # that from being done, they would wait in vain.
+        if truncate and not unmoved:
+            raw.execute(f"PRAGMA busy_timeout={TRUNCATE_BUSY_MS}")
+            unmoved = _move(raw, "TRUNCATE")
+        return unmoved
     finally:
+        if truncate:
+            raw.execute(f"PRAGMA busy_timeout={WRITER_BUSY_MS}")
         lock.unlock(CHECKPOINT)
 
 
-def _truncate(raw: sqlite3.Connection) -> tuple[int, int, int]:
-    raw.execute(f"PRAGMA busy_timeout={TRUNCATE_BUSY_MS}")
-    try:
-        busy, pages, moved = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return busy, pages, moved
-    finally:
-        raw.execute(f"PRAGMA busy_timeout={WRITER_BUSY_MS}")
+def _move(raw: sqlite3.Connection, mode: str) -> int:
+    """Commit something small and checkpoint; returns the bytes that were not moved."""
+    raw.execute(_SOMETHING_SMALL, (str(time.time()),))
+    _, pages, moved = raw.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+    return int((pages - moved) * raw.execute("PRAGMA page_size").fetchone()[0])
 
 
 def wal_size(location: SqliteLocation) -> int:
@@ -73,5 +72,6 @@ def wal_size(location: SqliteLocation) -> int:
         return 0
 
 
-_SOMETHING_SMALL: Final = "INSERT INTO store_info VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-_WAS_CUT_LATELY: Final = "SELECT 1 FROM store_info WHERE key = 'truncated_at' AND abs(? - CAST(value AS REAL)) < ?"
+_SOMETHING_SMALL: Final = (
+    "INSERT INTO store_info VALUES ('checkpointed_at', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+)

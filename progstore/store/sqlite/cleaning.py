@@ -31,16 +31,16 @@ Result = TypeVar("Result")
 
 VACUUM_SECONDS: Final = 0.008
 """How long one step that gives pages back shall take."""
-TURN: Final = 0.025
-"""Seconds between two steps while others write. Who waits looks again after 1, 2, 5, 10, 15, 20 and then each 25 ms, so
-within such a pause, and does not miss its turn again and again.
+TURN: Final = 0.040
+"""Seconds between two steps while others write. Who waits looks again after 1, 3, 8, 18, 33 and 53 ms, and so three
+times within such a pause: in a shorter one it misses its turn again when others are quicker twice.
 """
 OTHERS_SECONDS: Final = 15.0
 """How long others are held to write after one of them has; a recorder with nothing to tell does every 10 s."""
 MOVE_SECONDS: Final = 2.0
 """How long the end of a clean-up waits for the log to be moved into the file."""
 LOG_GROWTH: Final = 1.25
-"""By how much a log that could not be cut back grows until it is tried again; each try keeps writers waiting."""
+"""By how much a log that a reader keeps from being moved grows until that is tried again; each try reads all of it."""
 INCREMENTAL: Final = 2
 """What SQLite calls the mode of vacuum in which a file can shrink step by step."""
 
@@ -118,7 +118,7 @@ class SqliteCleaner(Cleaner):
         size = wal_size(self.location)
         if size < PASSIVE_AT:
             self._unmoved = 0
-        elif size < TRUNCATE_AT or size >= self._unmoved * LOG_GROWTH:
+        elif size >= self._unmoved * LOG_GROWTH:
             try:
                 unmoved = checkpoint(self._raw, self._lock, truncate=size >= TRUNCATE_AT)
             except sqlite3.OperationalError as error:
