@@ -12,7 +12,7 @@ from progstore.store.documents import TooLarge, encode
 from progstore.store.outgoing import START, Parcel, Place
 
 MOST_ROWS: Final = 500
-"""Rows of one parcel."""
+"""Rows of one parcel, and processes that it tells of."""
 IN_VAIN: Final = 5
 """Single rows in a row that a server may find too large before it is the server that is wrong, and not they."""
 
@@ -54,11 +54,9 @@ class Sending:
                 if not self._send(parcel):
                     continue
                 answers += 1
-            # With further events to come, the same rows are looked at once more.
-            if parcel.is_whole:
-                if not parcel.more:
-                    break
-                after = parcel.last
+            if not parcel.more:
+                break
+            after = parcel.last
         return answers
 
     def _send(self, parcel: Parcel) -> bool:

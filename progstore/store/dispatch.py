@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from progstore.store import outgoing
-from progstore.store.outgoing import Parcel, Place
+from progstore.store.outgoing import Parcel, Place, Reached
 from progstore.store.reader import Reader, faults_explained
 from progstore.store.settle import newly_lost, settle
 from progstore.store.watch import Watch
@@ -21,8 +21,8 @@ class Dispatch:
         self._reader = reader
         self._url = url
 
-    def read(self, after: Place, limit: int, refused: Mapping[Place, int]) -> Parcel:
-        """The next rows behind `after`, as `outgoing.read` says."""
+    def read(self, after: Reached, limit: int, refused: Mapping[Place, int]) -> Parcel:
+        """The next rows and processes behind `after`, as `outgoing.read` says."""
         with self._reader.connection() as connection:
             return outgoing.read(connection, self._url, after, limit, refused)
 

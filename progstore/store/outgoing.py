@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -36,10 +36,19 @@ from progstore.store.writes import Ids, chunks
 
 Place = tuple[int, int]
 """Session id and task id, 0 for the session itself: the order in which what is marked is sent."""
-START: Place = (0, 0)
-"""Before every row that can be marked."""
 EVENTS_A_ROW = 4
 """Events that a parcel holds at the most, for each row that it may hold."""
+
+
+class Reached(NamedTuple):
+    """How far the list has been read: the last row that is marked, and the last process that there is news of."""
+
+    place: Place
+    process_id: int
+
+
+START: Final = Reached((0, 0), 0)
+"""Before everything that can be on the list."""
 
 
 class Sent(NamedTuple):
@@ -68,17 +77,13 @@ class Parcel:
     batch: Batch = field(default_factory=Batch)
     sent: list[Sent] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
-    last: Place = START
+    last: Reached = START
+    """From where to read on. With further events to come of its rows these are looked at once more."""
     more: bool = False
-    """Whether there are marked rows behind `last`."""
+    """Whether there may be something behind `last`."""
 
     def __bool__(self) -> bool:
         return bool(self.sent or self.told)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all events of its rows are in it."""
-        return all(each.whole for each in self.sent)
 
 
 # In the transaction of whoever writes
@@ -140,15 +145,13 @@ def count(connection: Connection, url: str) -> int:
     return connection.execute(select(func.count()).where(outgoing.c.url == url)).scalar_one()
 
 
-def read(connection: Connection, url: str, after: Place, limit: int, refused: Mapping[Place, int]) -> Parcel:
-    """The next rows, at most `limit`, that are marked for the server at `url` behind `after`, and the processes of
+def read(connection: Connection, url: str, after: Reached, limit: int, refused: Mapping[Place, int]) -> Parcel:
+    """The next rows, at most `limit`, that are marked for the server at `url` behind `after`, and as many processes of
     which it has not heard how they stand. Left out are those of `refused` that have not changed since, by their `rev`.
     """
-    marked = connection.execute(_marked(url, after).limit(limit)).all()
+    marked = connection.execute(_marked(url, after.place).limit(limit)).all()
     last = newest_event(connection)
-    parcel = Parcel(more=len(marked) == limit)
-    if marked:
-        parcel.last = (marked[-1].session_id, marked[-1].task_id)
+    parcel = Parcel()
     wanted = [row for row in marked if refused.get((row.session_id, row.task_id)) != row.rev]
     there = [row for row in wanted if row.is_there]
     session_ids = [row.session_id for row in there if not row.task_id]
@@ -159,7 +162,11 @@ def read(connection: Connection, url: str, after: Place, limit: int, refused: Ma
     until = last if whole else found[limit * EVENTS_A_ROW - 1].id
     parcel.batch.events = [event_row(row) for row in found if row.id <= until]
     parcel.sent = [Sent((row.session_id, row.task_id), row.rev, until, whole) for row in wanted]
-    _tell_of_processes(connection, url, parcel)
+    _tell_of_processes(connection, url, after.process_id, limit, parcel)
+    place = (marked[-1].session_id, marked[-1].task_id) if marked and whole else after.place
+    # Each is told of once on a way through the list, however often it beats meanwhile.
+    parcel.last = Reached(place, parcel.told[-1].process_id if parcel.told else after.process_id)
+    parcel.more = not whole or limit in (len(marked), len(parcel.told))
     return parcel
 
 
@@ -191,12 +198,14 @@ def _events(
     return sorted(found, key=lambda row: int(row.id))[: limit + 1]
 
 
-def _tell_of_processes(connection: Connection, url: str, parcel: Parcel) -> None:
+def _tell_of_processes(connection: Connection, url: str, after: int, limit: int, parcel: Parcel) -> None:
     has_news = (processes.c.beats > senders.c.beats) | IS_GONE | processes.c.id.is_(None)
     statement = (
         select(senders.c.process_id, processes.c.uid, processes.c.beats, IS_GONE.label("is_gone"))
         .outerjoin(processes, processes.c.id == senders.c.process_id)
-        .where(senders.c.url == url, has_news)
+        .where(senders.c.url == url, senders.c.process_id > after, has_news)
+        .order_by(senders.c.process_id)
+        .limit(limit)
     )
     there = {row.uid for row in parcel.batch.processes}
     missing = []

@@ -127,6 +127,34 @@ def test_rows_with_more_metadata_than_a_document_may_hold_are_sent_in_several(
     assert_same(local, server.path)
 
 
+def test_more_processes_than_a_document_may_hold_are_told_of_in_several(
+    server: Server, local: Path, run_program: RunProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a job a minute leaves them while the server is away for a week; one that beats meanwhile holds up nothing."""
+    run_program(WORK, PROGSTORE_URL=server.url)
+    monkeypatch.setattr(documents, "MOST_ROWS", 7)
+    server.start()
+    send_rest(local, server.url)
+    with contextlib.closing(sqlite3.connect(local)) as here:
+        columns = ", ".join(
+            name for _, name, *_ in here.execute("PRAGMA table_info(processes)") if name not in ("id", "uid")
+        )
+        here.executescript(f"""
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 30)
+              INSERT INTO processes (uid, {columns}) SELECT 'job ' || n, {columns} FROM numbers, processes;
+            INSERT INTO senders SELECT '{server.url}', id, 0 FROM processes WHERE uid LIKE 'job %';
+            CREATE TRIGGER beating AFTER UPDATE ON senders
+              BEGIN UPDATE processes SET beats = beats + 1 WHERE id = new.process_id; END;
+        """)
+        (before,) = here.execute("SELECT min(beats) FROM processes").fetchone()
+        send_rest(local, server.url)
+        after = here.execute("SELECT DISTINCT beats FROM processes WHERE uid LIKE 'job %'").fetchall()
+        assert after == [(before + 1,)]
+        here.execute("DROP TRIGGER beating")
+    send_rest(local, server.url)
+    assert_same(local, server.path)
+
+
 def test_a_job_that_is_asked_to_stop_at_the_server_ends_where_it_runs(
     server: Server, local: Path, program: Program, until: Until
 ) -> None:
