@@ -53,7 +53,7 @@ class Client:
         must_fit(document)
         try:
             body = gzip.compress(json.dumps(document, allow_nan=False).encode(), 1, mtime=0)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise TooLarge(f"it cannot be said in JSON: {error}") from error
         answer = self._post(body)
         if answer.status == 413:

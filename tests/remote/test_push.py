@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import progstore
+from progstore.remote import leftovers
 from progstore.remote.pusher import Pusher
 from progstore.store import documents
 from progstore.store.engine import locate
@@ -153,6 +154,23 @@ def test_more_processes_than_a_document_may_hold_are_told_of_in_several(
         here.execute("DROP TRIGGER beating")
     send_rest(local, server.url)
     assert_same(local, server.path)
+
+
+def test_a_row_that_another_program_spoilt_stays_here_and_the_others_arrive(
+    server: Server, local: Path, run_program: RunProgram
+) -> None:
+    """Bytes cannot be said in JSON; that is told, and ends nothing."""
+    run_program(
+        "import progstore\nfor name in 'ab':\n    for _ in progstore.track([1], name): pass", PROGSTORE_URL=server.url
+    )
+    with sqlite3.connect(local) as here:
+        here.execute("UPDATE tasks SET message = x'00ff' WHERE name = 'a'")
+    here.close()
+    server.start()
+    outcome = leftovers.send(locate(str(local)), server.url, PATIENCE)
+    assert (outcome.left, outcome.trouble, len(outcome.refused)) == (1, "", 1)
+    assert outcome.refused[0].startswith("it cannot be said in JSON")
+    assert done_at(server.path) == {"b": 1}
 
 
 def test_a_job_that_is_asked_to_stop_at_the_server_ends_where_it_runs(
