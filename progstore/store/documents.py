@@ -129,6 +129,8 @@ def _row(given: Any, kind: _Kind) -> Any:
             values[name] = check(given.get(name))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name}: {error}") from None
+    if (task := values.get("task")) is not None and task[0] != values["session_uid"]:
+        raise ValueError(f"task: it is one of session {task[0]}, and not of {values['session_uid']}")
     return kind.made(**values)
 
 

@@ -195,6 +195,21 @@ def test_what_cannot_be_is_refused_by_itself(documents: list[dict[str, Any]], ot
     assert [task.name for task in other.session(1).tasks] == ["Outer", "Inner"]
 
 
+def test_nothing_hangs_on_a_task_of_another_session(documents: list[dict[str, Any]], other: Store) -> None:
+    """Such an event, or value, is refused by itself; else the one session could not be removed without the other."""
+    ingest(other, documents)
+    document = next(document for document in documents if document["events"])
+    second = {**documents[0]["sessions"][0], "uid": "night-2", "process_uid": None}
+    event = {**document["events"][0], "session_uid": "night-2"}
+    value = {"session_uid": "night-2", "task": event["task"], "key": "shard", "value": "1"}
+    report = other.ingest({"format": 1, "sessions": [second], "events": [event], "metadata": [value]})
+    assert report.refused == tuple(
+        f"{name}[0]: task: it is one of session night-1, and not of night-2" for name in ("events", "metadata")
+    )
+    other.delete(sessions=[1], force=True)
+    assert [session.uid for session in other.sessions()] == ["night-2"]
+
+
 @pytest.mark.parametrize(
     ("document", "said"),
     [
