@@ -22,7 +22,9 @@ PAGE = 4096
 
 
 def fill(filled: Filled, sessions: int = 30, tasks: int = 10) -> None:
-    """Sessions of tasks with events and metadata, all in the file and nothing in the log."""
+    """Sessions of tasks with events and metadata, the first of which a server is to get; all in the file and nothing in
+    the log.
+    """
     with filled.together():
         process = filled.ended_process()
         for _ in range(sessions):
@@ -31,6 +33,13 @@ def fill(filled: Filled, sessions: int = 30, tasks: int = 10) -> None:
                 task = filled.task(session, process_id=process, message="x" * 300)
                 filled.event(session, task)
     filled.meta(1, 1, model="x")
+    for statement in (
+        "INSERT INTO remotes SELECT id, NULL, 2.5 FROM processes",
+        "INSERT INTO senders SELECT 'https://jobs.example', id, 0 FROM processes",
+        "INSERT INTO outgoing SELECT 'https://jobs.example', id, 0, 1, 0 FROM sessions WHERE id = 1",
+        "INSERT INTO outgoing SELECT 'https://jobs.example', session_id, id, 1, 0 FROM tasks WHERE session_id = 1",
+    ):
+        filled.run(statement)
     filled.checkpoint()
 
 
@@ -155,16 +164,16 @@ def test_a_backup_of_nothing_makes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.sqlite
 def test_a_sound_store_is_recovered_whole(filled: Filled, tmp_path: Path) -> None:
-    """Every row, with its number; nothing unreadable."""
+    """Every row, with its number, and what has yet to be pushed; nothing unreadable."""
     fill(filled)
     target = str(tmp_path / "saved.db")
     with Store(filled.url) as store:
         rows = store.check()["rows"]
-    assert recover(filled.file.path, target) == {**rows, "unreadable rows": 0}
-    tables = ("processes", "sessions", "tasks", "events", "metadata")
+    elsewhere = {"remotes": 1, "outgoing": 11, "senders": 1}
+    assert recover(filled.file.path, target) == {**rows, **elsewhere, "unreadable rows": 0}
     with Store(target) as copy, Store(filled.url) as store:
         assert copy.check()["integrity"] == "ok"
-        for table in tables:
+        for table in (*rows, *elsewhere):
             assert copy.query(f"SELECT * FROM {table}").rows == store.query(f"SELECT * FROM {table}").rows
     assert stat.S_IMODE(os.stat(target).st_mode) == 0o600
 
@@ -197,18 +206,25 @@ def test_what_is_on_sound_pages_is_saved(filled: Filled, tmp_path: Path, broken:
 
 @pytest.mark.sqlite
 def test_tasks_outlive_their_sessions_rows(filled: Filled, tmp_path: Path) -> None:
-    """Where the sessions cannot be read, their tasks get new ones that say so."""
+    """Where the sessions cannot be read, their tasks get new ones that say so, and that no other recovery makes; the
+    server gets them, and hears nothing more of a process that is gone.
+    """
     fill(filled)
     leaves = pages_of(filled, "sessions") + pages_of(filled, "processes")
     filled.close()
     damage(filled.file.path, *leaves)
     saved = recover(filled.file.path, str(tmp_path / "saved.db"))
     assert (saved["sessions"], saved["processes"], saved["tasks"]) == (0, 0, 300)
+    recover(filled.file.path, str(tmp_path / "again.db"))
     with Store(str(tmp_path / "saved.db")) as copy:
         page = copy.sessions(limit=100)
         assert len(page) == 30
         assert {(each.name, each.message) for each in page} == {("nightly", "recovered: its own row was lost")}
         assert copy.query("SELECT count(*) FROM v_running").rows == ((0,),)
+        assert copy.query("SELECT count(*) FROM outgoing").rows == ((11,),)
+        assert copy.query("SELECT * FROM senders UNION ALL SELECT process_id, 0, 0 FROM remotes").rows == ()
+        with Store(str(tmp_path / "again.db")) as again:
+            assert not {each.uid for each in page} & {each.uid for each in again.sessions(limit=100)}
 
 
 @pytest.mark.sqlite
@@ -233,6 +249,16 @@ def test_what_stands_in_the_log_is_saved_too(filled: Filled, tmp_path: Path) -> 
     filled.session("in the log")
     saved = recover(filled.file.path, str(tmp_path / "saved.db"))
     assert saved["sessions"] == 3
+
+
+@pytest.mark.sqlite
+def test_a_store_of_the_first_schema_is_recovered_too(filled: Filled, tmp_path: Path) -> None:
+    """Nothing is known of other machines there, which is nothing that was lost."""
+    filled.session()
+    for table in ("outgoing", "senders", "remotes"):
+        filled.run(f"DROP TABLE {table}")
+    saved = recover(filled.file.path, str(tmp_path / "saved.db"))
+    assert (saved["sessions"], saved["unreadable rows"]) == (1, 0)
 
 
 def test_a_file_that_holds_nothing_of_ours_is_not_recovered(tmp_path: Path) -> None:

@@ -15,13 +15,17 @@ from progstore.store.maintenance import TABLES
 from progstore.store.reader import faults_explained
 from progstore.store.sqlite.engines import open_read_only, raw_of
 from progstore.store.sqlite.location import SqliteLocation
+from progstore.store.tables import outgoing, remotes, senders
 
+ELSEWHERE: Final = (remotes, outgoing, senders)
+"""What is known of other machines, and what has yet to be sent there; a store of the first schema has none of these."""
 FARTHEST_STEP: Final = 2**40
 """Row ids that are stepped over in search of one that can be read."""
 
 
 def recover(source: str, target: str) -> dict[str, int]:
-    """Save every row of the damaged store at `source` that can still be read into a new store at `target`.
+    """Save every row of the damaged store at `source` that can still be read into a new store at `target`, and what has
+    yet to be pushed from there.
 
     Returns how many rows of each table were saved, and under "unreadable rows" how many at most were not. What refers
     to a row that was not saved is kept where it can be: a task without its session gets a new one.
@@ -67,8 +71,10 @@ def _save(raw: sqlite3.Connection, copy: sqlite3.Connection) -> dict[str, int]:
     copy.execute("PRAGMA foreign_keys=OFF")
     copy.execute("BEGIN")
     saved, unreadable = {}, 0
-    for table in TABLES:
+    for table in (*TABLES, *ELSEWHERE):
         there = [name for _, name, *_ in raw.execute(f"PRAGMA table_info({table.name})")]
+        if not there and table in ELSEWHERE:
+            continue
         columns = [column.name for column in table.columns if column.name in there]
         salvage = _Salvage(raw, table.name, columns)
         marks = ", ".join("?" * len(columns))
@@ -151,9 +157,10 @@ class _Salvage:
 
 
 _MENDING: Final = """
--- A task whose session is gone gets one, which ends where the last of its tasks did.
+-- A task whose session is gone gets one, which ends where the last of its tasks did. No other store has its uid.
 INSERT INTO sessions (id, uid, name, kind, host, message, started_at, ended_at, end_status, rev)
-  SELECT session_id, 'recovered-' || session_id, session_name, 'block', '', 'recovered: its own row was lost',
+  SELECT session_id, 'recovered-' || lower(hex(randomblob(16))), session_name, 'block', '',
+    'recovered: its own row was lost',
     min(coalesce(started_at, updated_at)), max(coalesce(ended_at, updated_at)), 'cancelled', 0
   FROM tasks WHERE session_id NOT IN (SELECT id FROM sessions) GROUP BY session_id;
 UPDATE sessions SET process_id = NULL WHERE process_id NOT IN (SELECT id FROM processes);
@@ -164,5 +171,10 @@ DELETE FROM events WHERE session_id NOT IN (SELECT id FROM sessions);
 UPDATE events SET task_id = NULL WHERE task_id NOT IN (SELECT id FROM tasks);
 DELETE FROM metadata WHERE session_id NOT IN (SELECT id FROM sessions)
   OR task_id <> 0 AND task_id NOT IN (SELECT id FROM tasks);
+-- Nothing can be sent any more of what is gone.
+DELETE FROM outgoing WHERE session_id NOT IN (SELECT id FROM sessions)
+  OR task_id <> 0 AND task_id NOT IN (SELECT id FROM tasks);
+DELETE FROM senders WHERE process_id NOT IN (SELECT id FROM processes);
+DELETE FROM remotes WHERE process_id NOT IN (SELECT id FROM processes);
 """
 """What makes references whole again, after every row that can be read is there."""
