@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from progstore.errors import StoreError
 from progstore.reports import IngestReport
 from progstore.store import schema
 from progstore.store.backend import Hold, Location
@@ -43,8 +44,14 @@ class Ingester:
         """
         since = time.monotonic() - age
         received = decode(document)
-        with self._reader.asking(), faults_explained(self._reader.location):
-            merged = self._link.merge(received, since, durable=durable)
+        location = self._reader.location
+        try:
+            with self._reader.asking(), faults_explained(location):
+                merged = self._link.merge(received, since, durable=durable)
+        except OSError as error:
+            raise location.explained(error) from error
+        except StoreReplaced as error:
+            raise StoreError(f"{location.name} cannot be written ({error}); try again") from error
         return IngestReport(
             rows=merged.written,
             refused=(*received.refused, *merged.refused),
@@ -68,12 +75,11 @@ class _Link:
         """
         with self._turn:
             try:
-                self._open()
-                return self._merge(received, since, durable=durable)
-            except StoreReplaced:
-                self._close()
-                self._open()
-                return self._merge(received, since, durable=durable)  # what was written may be gone, and may come twice
+                try:
+                    return self._merge(received, since, durable=durable)
+                except StoreReplaced:  # what was written may be gone, and may come twice
+                    self._close()
+                    return self._merge(received, since, durable=durable)
             except BaseException:
                 self._close()
                 raise
@@ -109,6 +115,7 @@ class _Link:
             stack.close()
 
     def _merge(self, received: Received, since: float, *, durable: bool) -> Merged:
+        self._open()
         connection, hold, sent_at = self._connection, self._hold, received.sent_at
         # To be read and to wait for its turn took time, which tells nothing of the sender's clock.
         began = self._location.now(connection) - (time.monotonic() - since)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 import progstore
-from progstore import BadValue, Life, Store
+from progstore import BadValue, Life, Store, StoreError
 from progstore.store import documents as documents_module
 from progstore.store.batch import Batch
 from progstore.store.copying import copy as copy_to
@@ -276,4 +277,27 @@ def test_a_process_that_its_own_machine_found_dead_is_lost_here(documents: list[
 def test_an_empty_document_writes_nothing(other: Store) -> None:
     """It makes the store, which is where it shall be."""
     assert other.ingest(encode(Batch())).rows == 0
+    assert len(other.sessions()) == 0
+
+
+def test_a_place_where_no_store_can_be_made_is_told(tmp_path: Path) -> None:
+    """As any other trouble with a store: a file stands where its directory would be."""
+    (tmp_path / "file").touch()
+    with Store(str(tmp_path / "file" / "progstore.db")) as nowhere, pytest.raises(StoreError, match="cannot be opened"):
+        nowhere.ingest(encode(Batch()))
+
+
+def test_a_store_that_is_deleted_again_and_again_is_told(other: Store) -> None:
+    """Each time before what was written is on disk; once that is over, documents are taken again."""
+
+    def lose(_: Connection) -> None:
+        Path(other.name).unlink(missing_ok=True)
+
+    event.listen(Engine, "commit", lose)
+    try:
+        with pytest.raises(StoreError, match="was deleted, moved or replaced"):
+            other.ingest(encode(Batch()))
+    finally:
+        event.remove(Engine, "commit", lose)
+    other.ingest(encode(Batch()))
     assert len(other.sessions()) == 0
