@@ -28,13 +28,13 @@ BYTES: Final = (DownloadColumn, FileSizeColumn, TotalFileSizeColumn, TransferSpe
 KEPT_IN: Final = "_progstore"
 """The attribute of a `Progress` in which we keep what is recorded of it."""
 
-_warned: set[str] = set()
+_warned: set[type[Exception]] = set()
 
 
 def recording_methods(owner: Any, is_on: Callable[[], bool]) -> dict[str, Method]:
     """What replaces methods of `owner`, rich's `Progress`, by name: they do the same and record it, while `is_on`.
 
-    Whatever goes wrong with recording is warned of once, and never raised.
+    Whatever goes wrong with recording is warned of once for each type of error, and never raised.
     """
     plain: dict[str, Method] = {name: getattr(owner, name) for name in _WATCHED}
     codes = {name: method.__code__ for name, method in plain.items() if hasattr(method, "__code__")}
@@ -105,10 +105,10 @@ def _quietly(note: Method, *args: Any, **kwargs: Any) -> None:
     try:
         note(*args, **kwargs)
     except Exception as error:  # noqa: BLE001  # whatever it is, the program is not to suffer by being recorded
-        what = f"{type(error).__name__}: {error}"
-        tell = trouble.note if what in _warned else trouble.warn
-        _warned.add(what)
-        tell("a progress of rich's is not recorded as it should be: %s", what)
+        # Not of each text: it may name the row, and there is no end of rows.
+        tell = trouble.note if type(error) in _warned else trouble.warn
+        _warned.add(type(error))
+        tell("a progress of rich's is not recorded as it should be: %s: %s", type(error).__name__, error)
 
 
 class Recording:

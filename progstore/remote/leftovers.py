@@ -73,4 +73,4 @@ def send(location: Location, url: str, seconds: float) -> Outcome:
                 trouble = str(error)
                 break
             time.sleep(PAUSE)
-        return Outcome(sending.sent, marked.count(), tuple(sending.refused), trouble)
+        return Outcome(sending.sent, marked.count(), tuple(sending.take_refused()), trouble)

@@ -66,7 +66,7 @@ class Line:
         try:
             try:
                 return self._exchange(path, body, headers)
-            except (ConnectionError, http.client.RemoteDisconnected):
+            except ConnectionError:
                 # A server may close what was idle just when it is used again.
                 if not was_open or self._is_cut:
                     raise

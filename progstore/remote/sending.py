@@ -26,11 +26,10 @@ class Sending:
         self._size = MOST_ROWS
         self._kept_back: dict[Place, int] = {}
         self._too_large: list[str] = []
+        self._refused: list[str] = []
         self._in_vain = 0
         self.sent = 0
         """Rows that the server has acknowledged."""
-        self.refused: list[str] = []
-        """Why rows were not taken, by the server's words; they are not sent again."""
 
     def send_all(self, may_go_on: Callable[[], bool]) -> int:
         """Send what is marked, as long as `may_go_on` says so; returns how often the server has answered.
@@ -43,8 +42,13 @@ class Sending:
         except Trouble:
             self._kept_back = known  # perhaps it is not the rows that are too large
             raise
-        self.refused += self._too_large
+        self._refused += self._too_large
         return answers
+
+    def take_refused(self) -> list[str]:
+        """Why rows were not taken since this was last asked, by the server's words; they are not sent again."""
+        taken, self._refused = self._refused, []
+        return taken
 
     def _send_parcels(self, may_go_on: Callable[[], bool]) -> int:
         answers, after = 0, START
@@ -73,7 +77,7 @@ class Sending:
         self._in_vain = 0
         self._size = min(MOST_ROWS, self._size * 2)
         self.sent += len(parcel.sent)
-        self.refused += report.refused
+        self._refused += report.refused
         return True
 
     def _keep_back(self, parcel: Parcel, error: TooLarge) -> None:

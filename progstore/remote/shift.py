@@ -157,12 +157,11 @@ class Shift:
             settle_lost(self._reader, self._watch)
 
     def _send(self) -> None:
-        known = len(self._sending.refused)
         try:
             if self._sending.send_all(self._may_go_on):
                 self._standing.fine()
         finally:
-            self._standing.refused(self._sending.refused[known:])
+            self._standing.refused(self._sending.take_refused())
 
     def _may_go_on(self) -> bool:
         return not self._stops and (self._deadline is None or time.monotonic() < self._deadline)
