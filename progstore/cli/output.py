@@ -13,6 +13,7 @@ import click
 
 from progstore.cli.look import Look
 from progstore.cli.table import Column, fits, records, render
+from progstore.store.export import no_formula
 
 
 def print_lines(lines: Iterable[str], look: Look) -> None:
@@ -39,14 +40,11 @@ def print_json(value: Any, look: Look) -> None:
 
 
 def print_csv(titles: Sequence[str], rows: Iterable[Sequence[Any]], look: Look) -> None:
-    """Print CSV with a line of titles; None is an empty cell.
-
-    Text that a spreadsheet would take for a formula gets an apostrophe in front, for it may come from anywhere.
-    """
+    """Print CSV with a line of titles; None is an empty cell, and no text is a formula."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(titles)
-    writer.writerows([_no_formula(cell) for cell in row] for row in rows)
+    writer.writerows([no_formula(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     print_data([buffer.getvalue()], look)
 
 
@@ -65,10 +63,6 @@ def refuse_both(as_json: bool, as_csv: bool) -> None:
     """Raises UsageError where two formats are asked for at once."""
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other; give one of them.")
-
-
-def _no_formula(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _visible(line: str) -> str:

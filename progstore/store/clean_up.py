@@ -15,11 +15,12 @@ from progstore.store import queries, removal, retention, shrinking
 from progstore.store.cleaner import GivenBack
 from progstore.store.filters import is_id
 from progstore.store.reader import Reader
-from progstore.store.retention import Removed, Rule, chunks
+from progstore.store.retention import Removed, Rule
 from progstore.store.settle import newly_lost, settle
 from progstore.store.shrinking import Choice
 from progstore.store.tables import sessions, tasks
 from progstore.store.watch import Watch
+from progstore.store.writes import chunks
 
 HELD_UP = (
     "stopped early: a program that has been reading the store for long keeps its write-ahead log from being moved into "

@@ -37,10 +37,7 @@ def ndjson(pages: Pages) -> Iterator[str]:
 
 
 def as_csv(pages: Pages) -> Iterator[str]:
-    """A header and one line a task; times are ISO 8601 UTC, metadata is JSON.
-
-    Text that a spreadsheet would take for a formula gets an apostrophe in front, for it may come from anywhere.
-    """
+    """A header and one line a task; times are ISO 8601 UTC, metadata is JSON, no text is a formula."""
 
     def lines() -> Iterator[str]:
         yield _csv_line(COLUMNS)
@@ -52,6 +49,13 @@ def as_csv(pages: Pages) -> Iterator[str]:
 
 
 FORMATS: Final[dict[str, Callable[[Pages], Iterator[str]]]] = {"ndjson": ndjson, "csv": as_csv}
+
+
+def no_formula(text: str) -> str:
+    """`text`, with an apostrophe in front where a spreadsheet would take it for a formula, for it may come from
+    anywhere.
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else str(text)
 
 
 def _joined(lines: Iterator[str]) -> Iterator[str]:
@@ -78,7 +82,7 @@ def _cell(task: TaskView, name: str) -> Any:
     if name == "meta":
         value = json.dumps(task.to_dict()["meta"], ensure_ascii=False, separators=(",", ":")) if value else ""
     if isinstance(value, str):
-        return "'" + value if value.startswith(_FORMULA) else str(value)
+        return no_formula(value)
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 

@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, exist
 from progstore.store import retention
 from progstore.store.cleaner import DELETE_SECONDS, Cleaner, Pace
 from progstore.store.reader import Reader
-from progstore.store.retention import Removed, chunks, session_is_open, task_is_open
+from progstore.store.retention import Removed, session_is_open, task_is_open
 from progstore.store.tables import events, meta, outgoing, processes, remotes, senders, sessions, tasks
+from progstore.store.writes import chunks
 from progstore.values import Status
 
 AT_ONCE = (5, 5000)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, case, exists, func, or_, select
 
@@ -20,9 +20,8 @@ from progstore.store.rows import NO_FIGURES, session_status
 from progstore.store.settle import IS_GONE
 from progstore.store.sound import number, sound
 from progstore.store.tables import TERMINAL, events, newest_first, processes, sessions, tasks
+from progstore.store.writes import chunks
 from progstore.values import Status
-
-Item = TypeVar("Item")
 
 SESSIONS_AT_ONCE = 500
 """Sessions that are looked at in one question."""
@@ -256,8 +255,3 @@ def count(connection: Connection, condition: ColumnElement[bool]) -> int:
 def number_of_rows(connection: Connection) -> int:
     """How many tasks and events there are: nearly all that takes space."""
     return count(connection, tasks.c.id > 0) + count(connection, events.c.id > 0)
-
-
-def chunks(ids: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """`ids` in pieces that fit into one question."""
-    return (ids[start : start + SESSIONS_AT_ONCE] for start in range(0, len(ids), SESSIONS_AT_ONCE))

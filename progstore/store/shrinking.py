@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, func, select
 
-from progstore.store.retention import chunks
 from progstore.store.tables import events, meta, sessions, tasks
+from progstore.store.writes import chunks
 
 EMPTY: Final = 200_000
 """Bytes that a store takes which holds nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Table, select, update
 
@@ -32,6 +32,7 @@ _event_values = operator.attrgetter("at", "kind", "message", "data")
 
 
 Named = TypeVar("Named", ProcessRow, SessionRow)
+Item = TypeVar("Item")
 
 
 class Ids:
@@ -270,6 +271,6 @@ def _write_metadata(connection: Connection, rows: list[MetaRow], ids: Ids, run: 
     run(connection, statements.upsert_metadata, values, applied)
 
 
-def chunks(keys: list[Any]) -> Iterator[list[Any]]:
+def chunks(keys: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """`keys` in pieces that fit into one question."""
     return (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
