@@ -25,6 +25,7 @@ from progstore.live.identity import VARIABLE
 from progstore.live.recorder import recorder
 from progstore.live.session import Session
 from progstore.live.state import SessionState, TaskState
+from progstore.store.server_url import is_server
 from progstore.store.store import Store, open_store
 
 PATIENCE: Final = 5.0
@@ -132,9 +133,13 @@ def _spawn(job: Job, state: SessionState, arguments: Mapping[str, Any], printed:
 
 
 def _environment(store: str | None) -> dict[str, str]:
-    """Ours, without the session that we stand in and without the tokens of our server, and always recorded."""
-    environment = {name: value for name, value in os.environ.items() if not _TOKEN.fullmatch(name)}
-    environment.pop(VARIABLE, None)
+    """Ours, without the session that we stand in and without the tokens of our server, and always recorded. What is to
+    push to another one keeps the token for that.
+    """
+    dropped = {VARIABLE, *filter(_TOKEN.fullmatch, os.environ)}
+    if store is not None and is_server(store):
+        dropped.discard("PROGSTORE_TOKEN")
+    environment = {name: value for name, value in os.environ.items() if name not in dropped}
     environment |= {"PROGSTORE_BAR": "0", "PROGSTORE_RECORD": "1"}
     if store is not None:
         environment["PROGSTORE_URL"] = store

@@ -148,6 +148,26 @@ def test_a_process_that_dies_before_it_can_tell_ends_its_run(
         assert (newest.status, store.session(newest.id).tasks[0].status) == ("error", "error")
 
 
+def test_a_job_that_pushes_has_the_token_for_that_and_no_other(
+    declare: Declare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the store is a server's address, the server lets in only who has it."""
+    job = declare(WAITS)["leave"]
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho $PROGSTORE_TOKEN, $PROGSTORE_PUSH_TOKEN >&2\n", encoding="utf-8")
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("PROGSTORE_TOKEN", "to be let in")
+    monkeypatch.setenv("PROGSTORE_PUSH_TOKEN", "of our own server")
+    for store, said in (("http://127.0.0.1:9", "to be let in,"), (str(tmp_path / "here.db"), ",")):
+        run = job.start(store=store)
+        assert run.wait(30)
+        with progstore.open_store(store) as opened:
+            (task,) = opened.session(run.uid).tasks
+        assert task.error == f"exit code 0: {said}"
+
+
 def test_arguments_that_are_wrong_start_nothing(declare: Declare, store_path: Path) -> None:
     """No run is in the store."""
     with pytest.raises(progstore.BadArguments):
