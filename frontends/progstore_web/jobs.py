@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, ServiceUnavailableException
 
 from progstore import Job, JobRun, NotFound, Store
 
@@ -40,7 +40,8 @@ class Jobs:
     def start(self, name: str, arguments: Mapping[str, Any]) -> JobRun:
         """Start a job; its run is in the store.
 
-        Raises NotFound, BadArguments, StoreError, and ClientException (409) while as many run as may at once.
+        Raises NotFound, BadArguments, StoreError, ClientException (409) while as many run as may at once, and
+        ServiceUnavailableException (503) where the system starts no process.
         """
         job = self.find(name)
         job.read(arguments)  # what is wrong with them is said first
@@ -49,6 +50,9 @@ class Jobs:
             if len(self._runs) >= self._at_once:
                 reason = f"{len(self._runs)} jobs of this server run already, and no more at once; wait, or stop one"
                 raise ClientException(reason, status_code=409)
-            run = job.start(arguments, store=self._store, started_by="web")
+            try:
+                run = job.start(arguments, store=self._store, started_by="web")
+            except OSError as error:
+                raise ServiceUnavailableException(f"no process could be started for it: {error}; try again") from error
             self._runs.append(run)
         return run

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -162,6 +164,21 @@ def test_no_more_jobs_run_at_once_than_may(serve: Serve, jobs: Mapping[str, prog
     assert page.status_code == 409
     assert "run already" in page.text
     assert 'value="/srv/photos"' in page.text
+
+
+def test_where_no_process_can_be_started_that_is_said(
+    serve: Serve, jobs: Mapping[str, progstore.Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As something that may pass, on the page too; the run that came to nothing tells it as well."""
+    site = serve(jobs=jobs)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    answer = site.post("/api/v1/jobs/tidy", json={})
+    assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+    assert answer.json()["detail"].startswith("no process could be started for it: ")
+    page = site.post("/jobs/tidy", data=form_of(site.get("/jobs")))
+    assert page.status_code == 503
+    assert "no process could be started for it" in page.text
+    assert [site.get(f"/api/v1/jobs/runs/{number}").json()["state"] for number in (1, 2)] == ["error", "error"]
 
 
 def test_without_jobs_there_is_no_page_of_them(site: httpx.Client, serve: Serve, jobs: Any) -> None:

@@ -48,7 +48,7 @@ def _jobs(site: Site) -> list[HTTPRouteHandler]:
                 s404="there is no such job",
                 s409="as many jobs run as may at once",
                 s413="the body is too large",
-                s503="the store cannot be written",
+                s503="the store cannot be written, or no process started",
             ),
         },
         sync_to_thread=True,

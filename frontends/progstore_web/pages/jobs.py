@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Response, get, post
 from litestar.concurrency import sync_to_thread
-from litestar.exceptions import ClientException, NotFoundException
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
@@ -40,7 +40,7 @@ def _start(site: Site, request: AnyRequest, name: str, fields: Fields) -> Respon
         run = site.jobs.start(name, arguments_of(job, fields))
     except BadArguments as error:
         return _page(site, request, offer_of(site.store, job, fields, error.faults), status=400)
-    except ClientException as error:
+    except HTTPException as error:
         return _page(site, request, offer_of(site.store, job, fields, {}, error.detail), status=error.status_code)
     except StoreBusy as error:
         return _page(site, request, offer_of(site.store, job, fields, {}, str(error)), status=503)
