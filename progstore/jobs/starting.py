@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any, BinaryIO, Final
 
 from progstore import config
@@ -105,13 +106,14 @@ def start(job: Job, arguments: Mapping[str, Any], *, store: Store | str | None, 
     with open_store(url) as opened:
         session_id = opened.session(state.uid).id
     written = {each.name: each.write(values[each.name]) for each in job.parameters if each.name in values}
-    printed = tempfile.TemporaryFile()  # noqa: SIM115  # the run closes it
-    try:
-        process = _spawn(job, state, written, printed)
-    except OSError as error:
-        printed.close()
-        _fail(state, f"its process could not be started: {error}", [])
-        raise
+    with ExitStack() as stack:
+        try:
+            printed = stack.enter_context(tempfile.TemporaryFile())
+            process = _spawn(job, state, written, printed)
+        except OSError as error:
+            _fail(state, f"its process could not be started: {error}", [])
+            raise
+        stack.pop_all()  # the run closes it
     return JobRun(process, state, session_id, printed)
 
 

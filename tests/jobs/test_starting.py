@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,11 +142,13 @@ def test_a_process_that_dies_before_it_can_tell_ends_its_run(
     (task,) = run_of(run).tasks
     assert (task.status, task.error) == ("error", "exit code 127: cannot find my library")
     python.unlink()
-    with pytest.raises(FileNotFoundError):
-        job.start()
-    with progstore.open_store() as store:
-        newest = next(iter(store.sessions()))
-        assert (newest.status, store.session(newest.id).tasks[0].status) == ("error", "error")
+    for where in (str(tmp_path), str(tmp_path / "no place for what it prints")):
+        monkeypatch.setattr(tempfile, "tempdir", where)
+        with pytest.raises(FileNotFoundError):
+            job.start()
+        with progstore.open_store() as store:
+            newest = next(iter(store.sessions()))
+            assert (newest.status, store.session(newest.id).tasks[0].status) == ("error", "error")
 
 
 def test_a_job_that_pushes_has_the_token_for_that_and_no_other(
