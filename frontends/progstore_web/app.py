@@ -85,6 +85,7 @@ def create_app(
         site.streams.close()
         wire.close()
         reader.close()
+        site.streams.reopen()
 
     inside = Litestar(
         route_handlers=[
