@@ -34,6 +34,14 @@ def test_tokens_are_given_as_a_list_with_commas() -> None:
     assert TOKENS == ("alpha", "beta")
 
 
+@pytest.mark.parametrize("token", ["pässwort", "", " alpha", "al\npha"])
+def test_a_token_that_no_header_can_carry_is_none(token: str) -> None:
+    """Nobody could come in by it, or everybody: so there is no such server."""
+    for tokens in ({"tokens": ("alpha", token)}, {"view_tokens": (token,)}, {"push_tokens": (token,)}):
+        with pytest.raises(ValueError, match="cannot be a token"):
+            Access(**tokens)
+
+
 def test_a_page_without_a_token_is_the_form_that_asks_for_it(locked: httpx.Client) -> None:
     """Nothing of the page is shown, and the form comes back to it."""
     for path in GUARDED_PAGES:
