@@ -10,15 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from progstore import NotFound, StoreNotFound
-from progstore_web.api.documents import (
-    LARGEST_ID,
-    Answer,
-    JobPage,
-    Stopping,
-    problems,
-    reading,
-    refuse_others,
-)
+from progstore_web.api.documents import Answer, JobPage, Stopping, problems, reading, refuse_others
 from progstore_web.conditional import JSON, AnyRequest, answer
 from progstore_web.shown.job_run import UNKNOWN, JobState, heeds, job_state
 from progstore_web.site import Site, root_of
@@ -95,10 +87,9 @@ def _stop(site: Site) -> HTTPRouteHandler:
     def stop(request: AnyRequest, session_id: FromPath[int]) -> Response[bytes]:
         site.check_writer(request)
         refuse_others(request, ())
-        number = min(session_id, LARGEST_ID)
-        site.store.request_stop(number)
+        site.store.request_stop(session_id)
         site.reader.catch_up()
-        session = site.store.session(number)
+        session = site.store.session(session_id)
         body = msgspec.json.encode(Stopping(session.id, session.stop_requested_at, heeds(session, session.tasks)))
         return Response(body, status_code=202, media_type=JSON, headers={"cache-control": "no-store"})
 
