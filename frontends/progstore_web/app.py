@@ -15,7 +15,7 @@ from progstore_web.access import Access
 from progstore_web.api import cleanup, export, ingest, metrics, openapi, sessions, streaming, tasks
 from progstore_web.api import jobs as jobs_api
 from progstore_web.assets import Assets
-from progstore_web.conditional import JSON, AnyRequest
+from progstore_web.conditional import AnyRequest, fresh
 from progstore_web.gate import Gate
 from progstore_web.jobs import AT_ONCE, Jobs
 from progstore_web.pages import compare, delete, embed, history, names, now, sql, stop, store, task, timeline
@@ -69,13 +69,6 @@ def create_app(
         assets_version=assets.version,
     )
 
-    def failed(request: AnyRequest, error: Exception) -> Response[bytes]:
-        if not isinstance(error, HTTPException | ProgstoreError) and status_of(error) == 500:
-            _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
-        if is_for_programs(request.scope["path"]):
-            return _problem(error)
-        return site.page(request, "error.html", status=status_of(error), said=status_of(error), reason=reason_of(error))
-
     async def need_token(request: AnyRequest) -> None:
         site.check_reader(request)
 
@@ -95,7 +88,7 @@ def create_app(
             *wire.routes(),
             assets.route(),
         ],
-        exception_handlers={Exception: failed},
+        exception_handlers={Exception: _failing(site)},
         on_shutdown=[end],
         logging_config=None,  # a handler on the root logger would be the host's business
         openapi_config=openapi.config(need_token),
@@ -128,13 +121,27 @@ def _api(site: Site, need_token: NeedToken) -> list[Router | HTTPRouteHandler]:
 
     @get("/health", include_in_schema=False)
     async def health() -> Response[bytes]:
-        return Response(b'{"status":"ok"}', media_type=JSON, headers={"cache-control": "no-store"})
+        return fresh(b'{"status":"ok"}')
 
     handlers = [handler for part in API for handler in part.routes(site)]
     guarded = Router("/api/v1", before_request=need_token, route_handlers=handlers)
     # What pushes need not be who reads.
     pushing = Router("/api/v1", route_handlers=ingest.routes(site))
     return [guarded, pushing, health, *metrics.routes(site)]
+
+
+def _failing(site: Site) -> Callable[[AnyRequest, Exception], Response[bytes]]:
+    """What answers where something went wrong: to programs with a problem document, to others with a page."""
+
+    def failed(request: AnyRequest, error: Exception) -> Response[bytes]:
+        status = status_of(error)
+        if not isinstance(error, HTTPException | ProgstoreError) and status == 500:
+            _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+        if is_for_programs(request.scope["path"]):
+            return _problem(error)
+        return site.page(request, "error.html", status=status, said=status, reason=reason_of(error))
+
+    return failed
 
 
 def _problem(error: Exception) -> Response[bytes]:

@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from progstore import PruneReport, StillRunning, VacuumReport
 from progstore_web.api.documents import Answer, PruneRequest, problems, refuse_others
-from progstore_web.conditional import JSON, AnyRequest
+from progstore_web.conditional import AnyRequest, fresh
 from progstore_web.site import Site
 
 Force = Annotated[bool, QueryParameter(description="Delete it though it runs.")]
@@ -106,8 +106,4 @@ def _delete(
 
 
 def _report(report: PruneReport | VacuumReport) -> Response[bytes]:
-    return _answer(msgspec.json.encode(report.to_dict()))
-
-
-def _answer(body: bytes) -> Response[bytes]:
-    return Response(body, media_type=JSON, headers={"cache-control": "no-store"})
+    return fresh(msgspec.json.encode(report.to_dict()))

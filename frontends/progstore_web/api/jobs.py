@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody
 
 from progstore import NotFound, StoreNotFound
 from progstore_web.api.documents import Answer, JobPage, Stopping, problems, reading, refuse_others
-from progstore_web.conditional import JSON, AnyRequest, answer
+from progstore_web.conditional import AnyRequest, answer, fresh
 from progstore_web.shown.job_run import UNKNOWN, JobState, heeds, job_state
 from progstore_web.site import Site, root_of
 
@@ -51,9 +51,9 @@ def _jobs(site: Site) -> list[HTTPRouteHandler]:
         site.check_writer(request)
         refuse_others(request, ())
         run = site.jobs.start(name, data or {})
-        body = msgspec.json.encode(job_state(site.store.session(run.session_id)))
-        headers = {"cache-control": "no-store", "location": f"{root_of(request)}/api/v1/jobs/runs/{run.session_id}"}
-        return Response(body, status_code=202, media_type=JSON, headers=headers)
+        answer = fresh(msgspec.json.encode(job_state(site.store.session(run.session_id))), 202)
+        answer.headers["location"] = f"{root_of(request)}/api/v1/jobs/runs/{run.session_id}"
+        return answer
 
     return [jobs, start]
 
@@ -90,7 +90,7 @@ def _stop(site: Site) -> HTTPRouteHandler:
         site.store.request_stop(session_id)
         site.reader.catch_up()
         session = site.store.session(session_id)
-        body = msgspec.json.encode(Stopping(session.id, session.stop_requested_at, heeds(session, session.tasks)))
-        return Response(body, status_code=202, media_type=JSON, headers={"cache-control": "no-store"})
+        stopping = Stopping(session.id, session.stop_requested_at, heeds(session, session.tasks))
+        return fresh(msgspec.json.encode(stopping), 202)
 
     return stop
