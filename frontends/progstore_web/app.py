@@ -68,11 +68,8 @@ def create_app(
         access=access,
         assets_version=assets.version,
     )
-
-    async def need_token(request: AnyRequest) -> None:
-        site.check_reader(request)
-
     wire = WireProtocol(site)
+    need_token = _needing_token(site)
 
     def end() -> None:
         site.streams.close()
@@ -80,14 +77,9 @@ def create_app(
         reader.close()
         site.streams.reopen()
 
+    handlers = [*_guarded_pages(site), embed.router(site), *_api(site, need_token), *wire.routes(), assets.route()]
     inside = Litestar(
-        route_handlers=[
-            *_guarded_pages(site),
-            embed.router(site),
-            *_api(site, need_token),
-            *wire.routes(),
-            assets.route(),
-        ],
+        route_handlers=handlers,
         exception_handlers={Exception: _failing(site)},
         on_shutdown=[end],
         logging_config=None,  # a handler on the root logger would be the host's business
@@ -114,6 +106,15 @@ def _guarded_pages(site: Site) -> list[Router]:
         Router("/", route_handlers=handlers, before_request=stop, include_in_schema=False),
         Router("/", route_handlers=sign_in.routes(), include_in_schema=False),
     ]
+
+
+def _needing_token(site: Site) -> NeedToken:
+    """The hook that lets in only who may read."""
+
+    async def need_token(request: AnyRequest) -> None:
+        site.check_reader(request)
+
+    return need_token
 
 
 def _api(site: Site, need_token: NeedToken) -> list[Router | HTTPRouteHandler]:
