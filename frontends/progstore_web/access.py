@@ -48,7 +48,7 @@ class Access:
     names that the Host header of a request may carry, in small letters and without port, so that no other site's name
     can be made to point here; None leaves that check to the server around. `any_address` lets in every plain IP address
     as Host. `origins` are the sites, such as "https://shop.example", whose pages may read what is shared; "*" is every
-    site.
+    site. Raises ValueError for a token that no header can carry.
     """
 
     tokens: tuple[str, ...] = ()
@@ -57,6 +57,11 @@ class Access:
     hosts: frozenset[str] | None = LOOPBACK_NAMES
     any_address: bool = False
     origins: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for what in ("tokens", "view_tokens", "push_tokens"):
+            if not all(map(is_token, getattr(self, what))):
+                raise ValueError(f"one of {what} cannot be a token: it is of printable ASCII, without blanks around it")
 
     @property
     def needs_token(self) -> bool:
@@ -111,6 +116,11 @@ class Access:
 def parse_tokens(text: str) -> tuple[str, ...]:
     """The tokens in a list such as "alpha, beta"; empty ones are left out."""
     return tuple(token for token in (part.strip() for part in text.split(",")) if token)
+
+
+def is_token(text: str) -> bool:
+    """Whether a header can carry that as a token."""
+    return text.isascii() and text.isprintable() and text == text.strip() != ""
 
 
 def cookie_name(token: str) -> str:

@@ -15,7 +15,7 @@ from progstore_web.access import Access
 from progstore_web.api import cleanup, export, ingest, metrics, openapi, sessions, streaming, tasks
 from progstore_web.api import jobs as jobs_api
 from progstore_web.assets import Assets
-from progstore_web.conditional import JSON, AnyRequest
+from progstore_web.conditional import AnyRequest, fresh
 from progstore_web.gate import Gate
 from progstore_web.jobs import AT_ONCE, Jobs
 from progstore_web.pages import compare, delete, embed, history, names, now, sql, stop, store, task, timeline
@@ -68,33 +68,19 @@ def create_app(
         access=access,
         assets_version=assets.version,
     )
-
-    def failed(request: AnyRequest, error: Exception) -> Response[bytes]:
-        if not isinstance(error, HTTPException | ProgstoreError) and status_of(error) == 500:
-            _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
-        if is_for_programs(request.scope["path"]):
-            return _problem(error)
-        return site.page(request, "error.html", status=status_of(error), said=status_of(error), reason=reason_of(error))
-
-    async def need_token(request: AnyRequest) -> None:
-        site.check_reader(request)
-
     wire = WireProtocol(site)
+    need_token = _needing_token(site)
 
     def end() -> None:
         site.streams.close()
         wire.close()
         reader.close()
+        site.streams.reopen()
 
+    handlers = [*_guarded_pages(site), embed.router(site), *_api(site, need_token), *wire.routes(), assets.route()]
     inside = Litestar(
-        route_handlers=[
-            *_guarded_pages(site),
-            embed.router(site),
-            *_api(site, need_token),
-            *wire.routes(),
-            assets.route(),
-        ],
-        exception_handlers={Exception: failed},
+        route_handlers=handlers,
+        exception_handlers={Exception: _failing(site)},
         on_shutdown=[end],
         logging_config=None,  # a handler on the root logger would be the host's business
         openapi_config=openapi.config(need_token),
@@ -122,18 +108,41 @@ def _guarded_pages(site: Site) -> list[Router]:
     ]
 
 
+def _needing_token(site: Site) -> NeedToken:
+    """The hook that lets in only who may read."""
+
+    async def need_token(request: AnyRequest) -> None:
+        site.check_reader(request)
+
+    return need_token
+
+
 def _api(site: Site, need_token: NeedToken) -> list[Router | HTTPRouteHandler]:
     """What needs a token where there is one, and the health check, which does not."""
 
     @get("/health", include_in_schema=False)
     async def health() -> Response[bytes]:
-        return Response(b'{"status":"ok"}', media_type=JSON, headers={"cache-control": "no-store"})
+        return fresh(b'{"status":"ok"}')
 
     handlers = [handler for part in API for handler in part.routes(site)]
     guarded = Router("/api/v1", before_request=need_token, route_handlers=handlers)
     # What pushes need not be who reads.
     pushing = Router("/api/v1", route_handlers=ingest.routes(site))
     return [guarded, pushing, health, *metrics.routes(site)]
+
+
+def _failing(site: Site) -> Callable[[AnyRequest, Exception], Response[bytes]]:
+    """What answers where something went wrong: to programs with a problem document, to others with a page."""
+
+    def failed(request: AnyRequest, error: Exception) -> Response[bytes]:
+        status = status_of(error)
+        if not isinstance(error, HTTPException | ProgstoreError) and status == 500:
+            _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+        if is_for_programs(request.scope["path"]):
+            return _problem(error)
+        return site.page(request, "error.html", status=status, said=status, reason=reason_of(error))
+
+    return failed
 
 
 def _problem(error: Exception) -> Response[bytes]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 import progstore
-from progstore_web.access import Access, host_name, parse_tokens
+from progstore_web.access import Access, host_name, is_token, parse_tokens
 from progstore_web.listening import address, has_display, is_loopback, is_wildcard, listen, own_names
 
 if TYPE_CHECKING:
@@ -178,6 +178,8 @@ def _tokens(option: str, given: str | None) -> tuple[str, ...]:
     found = parse_tokens(given or "")
     if given is not None and not found:
         raise click.UsageError(f"{option} is empty; give one, or leave it out")
+    if not all(map(is_token, found)):
+        raise click.UsageError(f"{option} holds what no header can carry: a token is of printable ASCII")
     return found
 
 

@@ -46,6 +46,11 @@ def answer(request: AnyRequest, body: bytes, media_type: str = JSON) -> Response
     return unchanged(tag) if is_known(request, tag) else changed(body, tag, media_type)
 
 
+def fresh(body: bytes, status: int = 200) -> Response[bytes]:
+    """An answer of JSON that nobody keeps, such as that to what changes something."""
+    return Response(body, status_code=status, media_type=JSON, headers={"cache-control": "no-store"})
+
+
 def headers_of(tag: str) -> dict[str, str]:
     """What tells a client what it may do with the answer that carries that tag."""
     # Kept by the client alone, and never shown before asking whether it still holds.

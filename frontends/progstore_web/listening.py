@@ -25,9 +25,11 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (socket.gaierror, UnicodeError):
         raise click.UsageError(f"--host {host} is no address of this machine; 0.0.0.0 is all of them") from None
+    # Without this "::" would be all addresses but those of the older kind, which `address` gives.
+    both = host == "::" and socket.has_dualstack_ipv6()
     for tried in range(port, min(port + PORTS_TRIED, 65536)) if port else (0,):
         try:
-            return socket.create_server((place[0], tried), family=family, backlog=2048)
+            return socket.create_server((place[0], tried), family=family, backlog=2048, dualstack_ipv6=both)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 reason = os.strerror(error.errno or 0)

@@ -34,7 +34,7 @@ REST_EVERY = 30.0
 FORGET_AFTER = 15.0
 """Seconds after which what nobody asked for is no longer followed."""
 FOLLOW_LIMIT = 64
-"""Pages that are followed at once; beyond it the one that was asked for the longest ago is dropped."""
+"""Pages that are followed though nobody watches them; beyond it the one asked for the longest ago is dropped."""
 
 log = logging.getLogger("progstore")
 
@@ -104,8 +104,10 @@ class _Followed(Generic[Value]):
 
     def read_again(self, version: int | None) -> bool:
         """Whether it has changed, now that the store has that version."""
-        self.read_at, self.version = time.monotonic(), version
+        began = time.monotonic()
         fresh = Snapshot(self.read())
+        # Only now: where it cannot be read, whoever asks next tries again.
+        self.read_at, self.version = began, version
         if fresh.revision == self.snapshot.revision:
             return False
         self.snapshot = fresh
@@ -203,8 +205,10 @@ class Reader:
             followed: _Followed[Value] | None = self._followed.get(name)
             if followed is None:
                 followed = self._followed[name] = _Followed(read, self._version())
-            if len(self._followed) > FOLLOW_LIMIT:
-                self._drop(min(self._followed, key=lambda each: self._followed[each].asked))
+            # What is watched stays: whoever watches would ask again at once, and another one would have to go.
+            unwatched = [each for each in self._followed if each not in self._watchers]
+            if len(unwatched) > FOLLOW_LIMIT:
+                self._drop(min(unwatched, key=lambda each: self._followed[each].asked))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._keep_up, name="progstore-reader", daemon=True)
                 self._thread.start()

@@ -55,12 +55,10 @@ class Site:
     def page(self, request: AnyRequest, template: str, *, status: int = 200, **context: Any) -> Response[bytes]:
         """The page that the template makes of `context`, or word that the client has it already.
 
-        Templates are given `root`, `may_write` and `form_key` besides.
+        Templates are given `root`, `may_write`, `has_sign_in` and `form_key` besides.
         """
-        form, role = self._form(request), self.role(request)
-        body = self.templates.render(
-            template, root_of(request), may_write=role is Role.ADMIN, form_key=form.key, **context
-        )
+        form, shown_to = self._form(request), self._shown_to(self.role(request))
+        body = self.templates.render(template, root_of(request), form_key=form.key, **shown_to, **context)
         if status != 200:
             return Response(
                 body, status_code=status, media_type=HTML, headers=headers_of_failure(status), cookies=form.cookies
@@ -81,9 +79,12 @@ class Site:
             return unchanged(tag)
         body = await snapshot.form(
             (template, root, role),
-            lambda value: self.templates.render(template, root, shown=value, may_write=role is Role.ADMIN),
+            lambda value: self.templates.render(template, root, shown=value, **self._shown_to(role)),
         )
         return changed(body, tag, HTML)
+
+    def _shown_to(self, role: Role) -> dict[str, bool]:
+        return {"may_write": role is Role.ADMIN, "has_sign_in": self.access.needs_token}
 
     def check_reader(self, request: AnyRequest) -> None:
         """Raises NotAuthorizedException where a token is needed and none that we know is given, and
@@ -117,6 +118,10 @@ class Site:
         self.check_reader(request)
         if self.role(request) is not Role.ADMIN:
             raise PermissionDeniedException("a view token only reads; this needs the admin's token")
+        self.check_form(request, key)
+
+    def check_form(self, request: AnyRequest, key: str) -> None:
+        """Take from a browser only a form of ours that carries its `key`. Raises PermissionDeniedException."""
         headers = dict(request.scope["headers"])
         is_browser = any(name in headers for name in (b"origin", b"cookie", b"sec-fetch-site"))
         if bearer_of(headers) or not is_browser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -67,8 +68,8 @@ class Streams:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._open: set[Watcher] = set()
-        self._ended = False
-        self._beat: asyncio.Handle | None = None
+        self._end = threading.Event()
+        self._beats_in: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -84,10 +85,16 @@ class Streams:
         return Stream(self, source, wire, known)
 
     def close(self) -> None:
-        """End all streams. May be called from any thread, and from a signal's handler."""
-        self._ended = True
+        """End all streams, and those that are opened later. May be called from any thread, and from a signal's
+        handler.
+        """
+        self._end.set()
         for watcher in tuple(self._open):
             watcher.loop.call_soon_threadsafe(watcher.event.set)
+
+    def reopen(self) -> None:
+        """Let streams be opened again, for an application may be started again; those that were ended stay so."""
+        self._end = threading.Event()
 
     async def follow(self, stream: Stream, receive: Receive, send: Send) -> None:
         """Send what changes until the watcher is gone, or the server ends."""
@@ -102,8 +109,8 @@ class Streams:
                 leaving.cancel()
 
     async def _send_changes(self, stream: Stream, watcher: Watcher, leaving: asyncio.Future[None], send: Send) -> None:
-        source, wire, known = stream.source, stream.wire, stream.known
-        while not self._ended and not leaving.done():
+        source, wire, known, end = stream.source, stream.wire, stream.known, self._end
+        while not end.is_set() and not leaving.done():
             watcher.event.clear()
             try:
                 snapshot = await source.ask()
@@ -125,11 +132,12 @@ class Streams:
 
     def _keep_beating(self, loop: asyncio.AbstractEventLoop) -> None:
         """One timer for all, for a thousand of them would cost more than what they send."""
-        if self._beat is None:
-            self._beat = loop.call_later(ALIVE_EVERY, self._wake_all, loop)
+        if self._beats_in is not loop:  # that of an earlier start is closed, and its timer with it
+            self._beats_in = loop
+            loop.call_later(ALIVE_EVERY, self._wake_all, loop)
 
     def _wake_all(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._beat = None
+        self._beats_in = None
         for watcher in self._open:
             watcher.event.set()
         if self._open:

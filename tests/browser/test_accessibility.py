@@ -91,6 +91,7 @@ PAGES = (
     "/store",
     "/compare?task=1&task=3",
     "/delete?task=1",
+    "/logout",
     "/sessions/99",
 )
 """As the admin sees them; runs 1 to 3 were complete, 4 failed, 5 was left early, 6 is lost and 7 runs."""

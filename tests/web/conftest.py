@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ import uvicorn
 
 import progstore
 from progstore_web import Access, create_app
+from progstore_web.gate import Gate
 from tests.store.conftest import Filled
 
 Program = Callable[..., "subprocess.Popen[str]"]
@@ -83,7 +85,7 @@ class Serve(Protocol):
 @pytest.fixture
 def serve(store_path: Path) -> Iterator[Serve]:
     """A way to start servers, each in a thread with a port of its own."""
-    ends: list[Callable[[], None]] = []
+    ends = ExitStack()
 
     def start(
         *,
@@ -95,30 +97,31 @@ def serve(store_path: Path) -> Iterator[Serve]:
         jobs: Mapping[str, progstore.Job] | None = None,
         jobs_at_once: int = 4,
     ) -> httpx.Client:
-        store = progstore.open_store(str(path or store_path), stale_after=stale_after)
-        app: Any = create_app(store, root_path=root_path, auth=access, jobs=jobs, jobs_at_once=jobs_at_once)
-        listener = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(
-            uvicorn.Config(_mounted(app, mounted_at) if mounted_at else app, log_config=None, access_log=False)
-        )
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        client = httpx.Client(verify=False, base_url=f"http://127.0.0.1:{listener.getsockname()[1]}")  # noqa: S501  # loading certificates takes longer than a test
+        store = ends.enter_context(progstore.open_store(str(path or store_path), stale_after=stale_after))
+        app = create_app(store, root_path=root_path, auth=access, jobs=jobs, jobs_at_once=jobs_at_once)
+        return ends.enter_context(running(app, mounted_at=mounted_at))
 
-        def end() -> None:
-            client.close()
-            app.end_streams()
-            server.should_exit = True
-            thread.join()
-            listener.close()
-            store.close()
+    with ends:
+        yield start
 
-        ends.append(end)
-        return client
 
-    yield start
-    for end in ends:
-        end()
+@contextmanager
+def running(app: Gate, *, mounted_at: str = "") -> Iterator[httpx.Client]:
+    """A client of the application, which a server runs within."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    asgi: Any = _mounted(app, mounted_at) if mounted_at else app
+    server = uvicorn.Server(uvicorn.Config(asgi, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    client = httpx.Client(verify=False, base_url=f"http://127.0.0.1:{listener.getsockname()[1]}")  # noqa: S501  # loading certificates takes longer than a test
+    try:
+        yield client
+    finally:
+        client.close()
+        app.end_streams()
+        server.should_exit = True
+        thread.join()
+        listener.close()
 
 
 @pytest.fixture

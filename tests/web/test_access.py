@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,14 @@ def locked(serve: Serve) -> httpx.Client:
 def test_tokens_are_given_as_a_list_with_commas() -> None:
     """Spaces around them and empty ones do not count."""
     assert TOKENS == ("alpha", "beta")
+
+
+@pytest.mark.parametrize("token", ["pässwort", "", " alpha", "al\npha"])
+def test_a_token_that_no_header_can_carry_is_none(token: str) -> None:
+    """Nobody could come in by it, or everybody: so there is no such server."""
+    for tokens in ({"tokens": ("alpha", token)}, {"view_tokens": (token,)}, {"push_tokens": (token,)}):
+        with pytest.raises(ValueError, match="cannot be a token"):
+            Access(**tokens)
 
 
 def test_a_page_without_a_token_is_the_form_that_asks_for_it(locked: httpx.Client) -> None:
@@ -105,6 +114,24 @@ def test_signing_in_leads_back_to_the_page(locked: httpx.Client) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/sessions/7?x=1")
     assert locked.get("/").status_code == 200
     assert locked.get("/login").headers["location"] == "/"
+
+
+def test_signing_out_forgets_who_one_is(serve: Serve, ingest: object) -> None:
+    """By a form of ours, to which each page leads where there are tokens; whichever the browser was let in by."""
+    locked = serve(access=Access(tokens=("alpha",), view_tokens=("look",)), root_path="/jobs")
+    for token in ("alpha", "look"):
+        locked.post("/jobs/login", data={"token": token})
+        for path in ("/jobs/", "/jobs/sessions/1", "/jobs/history"):
+            assert 'href="/jobs/logout"' in locked.get(path).text, path
+        key = re.search(r'name="form_key" value="(\w+)"', locked.get("/jobs/logout").text)
+        assert key is not None
+        own = {"origin": str(locked.base_url).rstrip("/")}
+        assert locked.post("/jobs/logout", headers=own).status_code == 403
+        assert locked.get("/jobs/").status_code == 200
+        answer = locked.post("/jobs/logout", data={"form_key": key[1]}, headers=own)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/jobs/login")
+        assert locked.get("/jobs/").status_code == 401
+    assert locked.get("/jobs/logout").headers["location"] == "/jobs/"
 
 
 def test_signing_in_never_leads_to_another_site(locked: httpx.Client) -> None:

@@ -220,7 +220,6 @@ def test_what_is_asked_wrongly_of_the_lists_is_a_problem(site: httpx.Client) -> 
         ("tasks?status=error", 400, "status"),
         (f"tasks?q={'a' * 2001}", 400, "q"),
         ("tasks/999", 404, "999"),
-        (f"tasks/{2**70}", 404, "task"),
         ("sessions?q=name:a&name=b", 400, "once"),
         ("names?limit=0", 400, "limit"),
         ("names/history?session=odd", 400, "task"),
@@ -234,6 +233,24 @@ def test_what_is_asked_wrongly_of_the_lists_is_a_problem(site: httpx.Client) -> 
         answer = site.get(f"/api/v1/{query}")
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), query
         assert word in answer.json()["detail"], query
+
+
+@pytest.mark.usefixtures("history")
+def test_an_id_that_no_store_has_is_said_as_it_was_asked_for(site: httpx.Client) -> None:
+    """Also where it is beyond all that a store could have: nothing is said of another one."""
+    for method, path in (
+        ("GET", "/api/v1/sessions/"),
+        ("GET", "/api/v1/tasks/"),
+        ("DELETE", "/api/v1/sessions/"),
+        ("DELETE", "/api/v1/tasks/"),
+        ("POST", "/api/v1/sessions/{}/stop"),
+        ("GET", "/sessions/{}/stop"),
+        ("GET", "/sessions/"),
+        ("GET", "/sessions/1/tasks/"),
+    ):
+        number = 2**63 + 5
+        answer = site.request(method, path.format(number) if "{}" in path else f"{path}{number}")
+        assert (answer.status_code, str(number) in answer.text) == (404, True), (method, path)
 
 
 def test_metrics_are_what_prometheus_reads(serve: Serve, filled: Filled) -> None:

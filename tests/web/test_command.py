@@ -10,9 +10,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+
+from progstore_web.listening import address, listen
 
 PROGRAM = str(Path(sys.executable).with_name("progstore"))
 Ui = Callable[..., "subprocess.Popen[str]"]
@@ -100,6 +103,15 @@ def test_others_can_reach_it_only_with_a_token_or_on_purpose(ui: Ui) -> None:
     assert httpx.get(f"{locked}health", headers={"host": "evil.example"}).status_code == 400
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is one kind of addresses here")
+def test_all_addresses_are_those_of_both_kinds() -> None:
+    """The one that is printed among them, and the one that the browser is sent to."""
+    with listen("::", 0) as listener:
+        printed = urlsplit(address("::", listener.getsockname()[1], ""))
+        for host in (printed.hostname, "::1"):
+            socket.create_connection((host, printed.port), timeout=30).close()
+
+
 def test_further_names_and_a_root_path_are_taken(ui: Ui) -> None:
     """For a proxy in front of it."""
     address = address_of(ui("--port", "0", "--allow-host", "Jobs.Example", "--root-path", "/jobs"))
@@ -113,6 +125,7 @@ def test_further_names_and_a_root_path_are_taken(ui: Ui) -> None:
     ("arguments", "word"),
     [
         (("--token", " , "), "--token"),
+        (("--token", "pässwort"), "--token holds what no header can carry"),
         (("--token", "alpha", "--no-auth"), "--no-auth"),
         (("--root-path", "jobs"), "--root-path"),
         (("--host", "no.such.invalid", "--no-auth"), "no.such.invalid"),

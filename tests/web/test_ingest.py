@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -131,6 +133,45 @@ def test_a_sender_that_is_older_than_a_field_is_taken_in_whole(site: httpx.Clien
     answer = site.post(PATH, json=document).json()
     assert answer["refused"] == []
     assert site.get("/api/v1/sessions/1").json()["pid"] is not None
+
+
+@contextmanager
+def sending(site: httpx.Client, length: int) -> Iterator[socket.socket]:
+    """The connection of one who has announced a document of so many bytes, and has sent none of them yet."""
+    address = urlsplit(str(site.base_url))
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        connection.sendall(head.encode())
+        yield connection
+
+
+def test_what_still_arrives_has_a_place_among_those_that_wait(
+    site: httpx.Client, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So no more is held in memory than these may have, however many send at once."""
+    monkeypatch.setattr(ingest, "MOST_WAITING", 1)
+    body = json.dumps(document).encode()
+    with sending(site, len(body)) as first:
+        assert b" 100 " in first.recv(1000)  # it is waited for
+        assert site.post(PATH, json=document).status_code == 503
+        first.sendall(body)
+        assert b" 200 " in first.recv(1000)
+    assert site.post(PATH, json=document).status_code == 200
+
+
+def test_what_is_too_large_or_does_not_arrive_is_not_waited_for(
+    site: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one is refused before any of it is sent, the other after a while."""
+    with sending(site, SENT_LIMIT + 1) as large:
+        assert b" 413 " in large.recv(1000)
+    monkeypatch.setattr(ingest, "ARRIVAL_SECONDS", 0.05)
+    with sending(site, 10) as silent:
+        received = b""
+        while b" 408 " not in received:
+            piece = silent.recv(1000)
+            assert piece, received
+            received += piece
 
 
 def test_machines_that_push_do_not_hold_up_who_looks(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import progstore
-from progstore import NotFound, SessionView
+from progstore import NotFound, SessionView, StoreError
+from progstore.store.tables import tasks
 from progstore_web import reader as module
 from progstore_web.reader import Reader
+from progstore_web.shown.run import Run, read_run
+from tests.store.conftest import Filled
 
 Until = Callable[..., Any]
 
@@ -104,6 +108,47 @@ def test_only_so_many_pages_are_followed_at_once(
         look(reader, session_id)
     assert set(reader._followed) == {3, 4}
     assert look(reader, 1).value.session.id == 1
+
+
+def test_what_is_watched_is_followed_however_much_it_is(
+    reader: Reader, store: CountingStore, filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than are followed otherwise: none makes way for another, for each would be asked for again at once."""
+    monkeypatch.setattr(module, "FOLLOW_LIMIT", 1)
+    sessions = [filled.session(f"session {number}") for number in range(3)]
+
+    async def watch() -> None:
+        with ExitStack() as watching:
+            watchers = [watching.enter_context(reader.watching(session)) for session in sessions]
+            for session in sessions * 2:
+                await reader.run(session)
+            await asyncio.sleep(0)  # what was said to the watchers has reached them
+            assert not any(watcher.event.is_set() for watcher in watchers)
+
+    asyncio.run(watch())
+    assert store.readings == len(sessions)
+
+
+def test_what_could_not_be_read_is_read_by_who_asks_next(reader: Reader, store: CountingStore, filled: Filled) -> None:
+    """And not taken for read, with which he would be shown the state before."""
+    task = filled.task(filled.session("nightly import"), "Ingest", done=1, total=3)
+    is_broken = False
+
+    def read() -> Run:
+        if is_broken:
+            raise StoreError("the disk is away")
+        return read_run(store, 1)
+
+    async def done() -> float:
+        return (await reader.ask_anew("page", read)).value.session.tasks[0].done
+
+    assert asyncio.run(done()) == 1
+    filled.change(tasks, task, done=2)
+    is_broken = True
+    with pytest.raises(StoreError):
+        asyncio.run(done())
+    is_broken = False
+    assert asyncio.run(done()) == 2
 
 
 def test_what_is_not_there_is_not_followed(reader: Reader, ingest: Any) -> None:

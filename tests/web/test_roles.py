@@ -16,9 +16,9 @@ from tests.store.conftest import Filled
 from tests.web.conftest import Serve
 
 TOKENS = Access(tokens=("alpha",), view_tokens=("look",), push_tokens=("send",))
-OPEN = re.compile(r"/login|/health|/static/.*|/embed/.*|/ws")
-"""What nobody needs a token for: the sign-in itself, what tells nothing, and what a key lets in; the web socket asks
-for one in its own way.
+OPEN = re.compile(r"/login|/logout|/health|/static/.*|/embed/.*|/ws")
+"""What nobody needs a token for: the sign-in itself and its end, what tells nothing, and what a key lets in; the web
+socket asks for one in its own way.
 """
 SENDING = {("POST", "/progress"), ("POST", "/api/v1/ingest")}
 ADMINS = {("GET", "/delete"), ("GET", "/sessions/1/stop")}

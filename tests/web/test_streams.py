@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 import progstore
+from progstore_web import create_app
 from progstore_web import streams as module
+from tests.web.conftest import running
 
 Until = Callable[..., Any]
 EVENTS = {"accept": "text/event-stream"}
@@ -169,3 +171,17 @@ def test_a_stream_shows_that_it_lives(site: httpx.Client, ingest: Any, monkeypat
     with watching(site, "/api/v1/sessions/1/stream", EVENTS) as stream:
         lines = iter(stream.answer.iter_lines())
         assert sum(line == ": alive" for line, _ in zip(lines, range(12), strict=False)) >= 2
+
+
+def test_an_application_that_is_started_again_streams_again(ingest: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its streams send what there is and show that they live, though the loop of the first start is closed."""
+    ingest.end()
+    with progstore.open_store() as store:
+        app = create_app(store)
+        with running(app) as first, watching(first, "/api/v1/sessions/1/stream", EVENTS) as stream:
+            stream.event()
+        monkeypatch.setattr(module, "ALIVE_EVERY", 0.05)
+        with running(app) as second, watching(second, "/api/v1/sessions/1/stream", EVENTS) as stream:
+            lines = iter(stream.answer.iter_lines())
+            assert next(lines).startswith("id: ")
+            assert next(line for line in lines if line.startswith(":")) == ": alive"

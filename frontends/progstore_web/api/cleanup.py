@@ -10,8 +10,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from progstore import PruneReport, StillRunning, VacuumReport
-from progstore_web.api.documents import LARGEST_ID, Answer, PruneRequest, problems, refuse_others
-from progstore_web.conditional import JSON, AnyRequest
+from progstore_web.api.documents import Answer, PruneRequest, problems, refuse_others
+from progstore_web.conditional import AnyRequest, fresh
 from progstore_web.site import Site
 
 Force = Annotated[bool, QueryParameter(description="Delete it though it runs.")]
@@ -40,7 +40,7 @@ def _deletes(site: Site) -> list[HTTPRouteHandler]:
     ) -> Response[bytes]:
         site.check_writer(request)
         refuse_others(request, ("force", "dry_run"))
-        return _delete(site, sessions=(min(session_id, LARGEST_ID),), force=force, dry_run=dry_run)
+        return _delete(site, sessions=(session_id,), force=force, dry_run=dry_run)
 
     @delete(
         "/tasks/{task_id:int}",
@@ -54,7 +54,7 @@ def _deletes(site: Site) -> list[HTTPRouteHandler]:
     ) -> Response[bytes]:
         site.check_writer(request)
         refuse_others(request, ("force", "dry_run"))
-        return _delete(site, tasks=(min(task_id, LARGEST_ID),), force=force, dry_run=dry_run)
+        return _delete(site, tasks=(task_id,), force=force, dry_run=dry_run)
 
     return [delete_session, delete_task]
 
@@ -106,8 +106,4 @@ def _delete(
 
 
 def _report(report: PruneReport | VacuumReport) -> Response[bytes]:
-    return _answer(msgspec.json.encode(report.to_dict()))
-
-
-def _answer(body: bytes) -> Response[bytes]:
-    return Response(body, media_type=JSON, headers={"cache-control": "no-store"})
+    return fresh(msgspec.json.encode(report.to_dict()))

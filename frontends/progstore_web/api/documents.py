@@ -18,11 +18,10 @@ from progstore_web.problems import MEDIA_TYPE
 PAGE = 50
 LARGEST_PAGE = 500
 EVENTS_PAGE = 1000
-LARGEST_ID = 2**63 - 1
 
 Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST_PAGE, description="Rows on a page.")]
 EventLimit = Annotated[int, QueryParameter(ge=1, le=EVENTS_PAGE, description="Events on a page.")]
-After = Annotated[int, QueryParameter(ge=0, le=LARGEST_ID, description="The id of the last event that is known.")]
+After = Annotated[int, QueryParameter(ge=0, le=2**63 - 1, description="The id of the last event that is known.")]
 Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
 Search = Annotated[
     str,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 
 from progstore import BadValue, IngestReport
 from progstore_web.api.documents import Answer, problems, refuse_others
-from progstore_web.conditional import JSON, AnyRequest
+from progstore_web.conditional import JSON, AnyRequest, fresh
 from progstore_web.problems import TooLarge
 from progstore_web.site import Site
 
@@ -29,7 +30,9 @@ PLAIN_LIMIT = 32_000_000
 AT_ONCE = 2
 """Documents that are unpacked or written at once: the store takes one after the other anyway."""
 MOST_WAITING = 100
-"""Documents that wait for their turn; further ones are sent away until the store has caught up."""
+"""Documents that arrive or wait for their turn; further ones are sent away until the store has caught up."""
+ARRIVAL_SECONDS = 60.0
+"""Seconds in which a document has to arrive, lest who has gone silent keeps a place."""
 _GZIP = 31
 """What tells zlib that there is a gzip header."""
 
@@ -55,15 +58,20 @@ class _Desk:
         self._threads = ThreadPoolExecutor(AT_ONCE, "progstore-ingest")
         self._waiting = 0
 
-    async def take(self, work: Callable[[], bytes]) -> bytes:
-        """What `work` gives when its turn has come. Raises ServiceUnavailableException where too many wait."""
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Within it there is room for a document. Raises ServiceUnavailableException where too many wait."""
         if self._waiting >= MOST_WAITING:
             raise ServiceUnavailableException(f"{MOST_WAITING} documents wait for the store; send this again later")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            yield
         finally:
             self._waiting -= 1
+
+    async def take(self, work: Callable[[], bytes]) -> bytes:
+        """What `work` gives when its turn has come."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 def routes(site: Site) -> list[HTTPRouteHandler]:
@@ -80,6 +88,7 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
             200: Answer(IngestReport, "It is on disk: how many rows are new here, and which were refused"),
             **problems(
                 s403="a view token",
+                s408="the body did not arrive in time",
                 s413="the body is too large",
                 s415="another encoding than gzip",
                 s503="the store is busy",
@@ -93,23 +102,32 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("gzip", "identity"):
             raise HTTPException(f"a document comes as it is or as gzip, not as {encoding[:40]!r}", status_code=415)
-        body = await _body(request)
+        with desk.place():
+            body = await _body(request)
 
-        def take() -> bytes:
-            document = _document(_unpacked(body) if encoding == "gzip" else body)
-            return msgspec.json.encode(site.store.ingest(document, age=time.monotonic() - began).to_dict())
+            def take() -> bytes:
+                document = _document(_unpacked(body) if encoding == "gzip" else body)
+                return msgspec.json.encode(site.store.ingest(document, age=time.monotonic() - began).to_dict())
 
-        return Response(await desk.take(take), media_type=JSON, headers={"cache-control": "no-store"})
+            return fresh(await desk.take(take))
 
     return [ingest]
 
 
 async def _body(request: AnyRequest) -> bytes:
+    too_large = TooLarge(f"a document may have {SENT_LIMIT:,} bytes at most; send less at once")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > SENT_LIMIT:
+        raise too_large
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > SENT_LIMIT:
-            raise TooLarge(f"a document may have {SENT_LIMIT:,} bytes at most; send less at once")
+    try:
+        async with asyncio.timeout(ARRIVAL_SECONDS):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > SENT_LIMIT:
+                    raise too_large
+    except TimeoutError:
+        raise HTTPException(f"a document has to arrive within {ARRIVAL_SECONDS:.0f} s", status_code=408) from None
     return bytes(body)
 
 

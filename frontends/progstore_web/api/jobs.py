@@ -10,16 +10,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from progstore import NotFound, StoreNotFound
-from progstore_web.api.documents import (
-    LARGEST_ID,
-    Answer,
-    JobPage,
-    Stopping,
-    problems,
-    reading,
-    refuse_others,
-)
-from progstore_web.conditional import JSON, AnyRequest, answer
+from progstore_web.api.documents import Answer, JobPage, Stopping, problems, reading, refuse_others
+from progstore_web.conditional import AnyRequest, answer, fresh
 from progstore_web.shown.job_run import UNKNOWN, JobState, heeds, job_state
 from progstore_web.site import Site, root_of
 
@@ -59,9 +51,9 @@ def _jobs(site: Site) -> list[HTTPRouteHandler]:
         site.check_writer(request)
         refuse_others(request, ())
         run = site.jobs.start(name, data or {})
-        body = msgspec.json.encode(job_state(site.store.session(run.session_id)))
-        headers = {"cache-control": "no-store", "location": f"{root_of(request)}/api/v1/jobs/runs/{run.session_id}"}
-        return Response(body, status_code=202, media_type=JSON, headers=headers)
+        answer = fresh(msgspec.json.encode(job_state(site.store.session(run.session_id))), 202)
+        answer.headers["location"] = f"{root_of(request)}/api/v1/jobs/runs/{run.session_id}"
+        return answer
 
     return [jobs, start]
 
@@ -95,11 +87,10 @@ def _stop(site: Site) -> HTTPRouteHandler:
     def stop(request: AnyRequest, session_id: FromPath[int]) -> Response[bytes]:
         site.check_writer(request)
         refuse_others(request, ())
-        number = min(session_id, LARGEST_ID)
-        site.store.request_stop(number)
+        site.store.request_stop(session_id)
         site.reader.catch_up()
-        session = site.store.session(number)
-        body = msgspec.json.encode(Stopping(session.id, session.stop_requested_at, heeds(session, session.tasks)))
-        return Response(body, status_code=202, media_type=JSON, headers={"cache-control": "no-store"})
+        session = site.store.session(session_id)
+        stopping = Stopping(session.id, session.stop_requested_at, heeds(session, session.tasks))
+        return fresh(msgspec.json.encode(stopping), 202)
 
     return stop

@@ -10,7 +10,6 @@ from litestar.params import FromPath, FromQuery
 from progstore import HistoryView, Store, TaskView, parse_filter
 from progstore_web.api.documents import (
     EVENTS_PAGE,
-    LARGEST_ID,
     PAGE,
     After,
     Cursor,
@@ -46,7 +45,7 @@ def _tasks(store: Store) -> list[HTTPRouteHandler]:
     @reading("/tasks/{task_id:int}", TaskView, "One task", s404="there is no such task")
     def task(request: AnyRequest, task_id: FromPath[int]) -> Response[bytes]:
         refuse_others(request, ())
-        return answer(request, msgspec.json.encode(store.task(min(task_id, LARGEST_ID)).to_dict()))
+        return answer(request, msgspec.json.encode(store.task(task_id).to_dict()))
 
     @reading("/facets", Facets, "How many of the newest matching tasks there are by status, session name and host")
     def facets(request: AnyRequest, q: Search = "") -> Response[bytes]:

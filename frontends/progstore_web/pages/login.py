@@ -1,4 +1,4 @@
-"""Signing in: a form, or a token in the address, becomes a cookie that stands for the token."""
+"""Signing in and out: a form, or a token in the address, becomes a cookie that stands for the token."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 
-from progstore_web.access import COOKIE_SECONDS, Attempts, Role, cookie_name, cookie_value
+from progstore_web.access import COOKIE_SECONDS, Attempts, Role, cookie_name, cookie_value, cookies_of
 from progstore_web.conditional import HTML, AnyRequest
+from progstore_web.pages.forms import form_key, read_form
 from progstore_web.problems import headers_of_failure
 from progstore_web.site import Site, is_for_programs, own_path, root_of, see
 
@@ -23,7 +24,10 @@ class SignIn:
         self._attempts = Attempts()
 
     def routes(self) -> list[HTTPRouteHandler]:
-        """The form and what it sends, and the way out."""
+        """The form and what it sends, and the same of the way out."""
+        return [*self._way_in(), *self._way_out()]
+
+    def _way_in(self) -> list[HTTPRouteHandler]:
         site = self._site
 
         @get("/login")
@@ -41,6 +45,25 @@ class SignIn:
             return self._try(request, token.strip(), own_path(target))
 
         return [ask, take]
+
+    def _way_out(self) -> list[HTTPRouteHandler]:
+        site = self._site
+
+        @get("/logout")
+        async def ask(request: AnyRequest) -> Response[bytes]:
+            if not (site.access.needs_token and site.role(request).may_read):
+                return see(root_of(request) + "/")
+            return site.page(request, "logout.html")
+
+        @post("/logout", status_code=200)
+        async def leave(request: AnyRequest) -> Response[bytes]:
+            site.check_form(request, form_key(await read_form(request)))
+            held = cookies_of(dict(request.scope["headers"]))
+            names = [cookie_name(token) for token in (*site.access.tokens, *site.access.view_tokens)]
+            gone = [_cookie(request, name, "", seconds=0) for name in names if name.encode() in held]
+            return see(root_of(request) + "/login", *gone)
+
+        return [ask, leave]
 
     def stop(self, request: AnyRequest) -> Response[bytes] | None:
         """None lets the request go on. A token in the address becomes a cookie and leaves the address."""
@@ -74,22 +97,24 @@ class SignIn:
         if not role.may_read:
             self._attempts.failed(address)
             return self._form(request, target, 401, "That is not a token of this server.")
-        return see(
-            root_of(request) + target,
-            Cookie(
-                key=cookie_name(token),
-                value=cookie_value(token),
-                path=root_of(request) or "/",
-                max_age=COOKIE_SECONDS,
-                httponly=True,
-                samesite="strict",
-                secure=request.scope["scheme"] == "https",
-            ),
-        )
+        cookie = _cookie(request, cookie_name(token), cookie_value(token), seconds=COOKIE_SECONDS)
+        return see(root_of(request) + target, cookie)
 
     def _form(self, request: AnyRequest, target: str, status: int, complaint: str) -> Response[bytes]:
         body = self._site.templates.render("login.html", root_of(request), target=target, complaint=complaint)
         return Response(body, status_code=status, media_type=HTML, headers=headers_of_failure(status))
+
+
+def _cookie(request: AnyRequest, name: str, value: str, *, seconds: int) -> Cookie:
+    return Cookie(
+        key=name,
+        value=value,
+        path=root_of(request) or "/",
+        max_age=seconds,
+        httponly=True,
+        samesite="strict",
+        secure=request.scope["scheme"] == "https",
+    )
 
 
 def _page_at(request: AnyRequest, query: Sequence[tuple[str, str]]) -> str:

@@ -10,7 +10,6 @@ from litestar.params import FromPath
 
 from progstore import AlreadyEnded, StoreBusy
 from progstore_web.access import Role
-from progstore_web.api.documents import LARGEST_ID
 from progstore_web.conditional import AnyRequest
 from progstore_web.pages.forms import form_key, read_form
 from progstore_web.shown.job_run import can_stop
@@ -37,7 +36,7 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
 
 def _stop(site: Site, request: AnyRequest, session_id: int) -> Response[bytes]:
     try:
-        site.store.request_stop(min(session_id, LARGEST_ID))
+        site.store.request_stop(session_id)
     except AlreadyEnded:
         return _page(site, request, session_id, status=409)
     except StoreBusy:
@@ -47,7 +46,7 @@ def _stop(site: Site, request: AnyRequest, session_id: int) -> Response[bytes]:
 
 
 def _page(site: Site, request: AnyRequest, session_id: int, *, status: int = 200, fault: str = "") -> Response[bytes]:
-    session = site.store.session(min(session_id, LARGEST_ID))
+    session = site.store.session(session_id)
     return site.page(
         request,
         "stop.html",

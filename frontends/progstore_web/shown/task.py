@@ -105,12 +105,9 @@ def _spaced(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def read_task(store: Store, session_id: int, task_id: int) -> TaskPage:
     """The task's page as it stands. Raises NotFound where it is not of that session, StoreError."""
-    missing = NotFound(f"there is no task {task_id} in session {session_id}; the session's page lists its tasks")
-    if not (0 < session_id < 2**63 and 0 < task_id < 2**63):
-        raise missing
     task = store.task(task_id)
     if task.session_id != session_id:
-        raise missing
+        raise NotFound(f"there is no task {task_id} in session {session_id}; the session's page lists its tasks")
     others = store.query(_ATTEMPTS, (session_id, task.key, task.id, ATTEMPTS_LIMIT)).rows
     nested = store.tasks(Filter(parent_id=task.id), limit=NESTED_LIMIT)
     older = store.query(_OLDEST_SHOWN, (task.id, EVENTS_LIMIT)).rows

@@ -18,7 +18,7 @@ from litestar.types import Receive, Scope, Send
 
 from progstore import BadFilter, BadValue
 from progstore_web.api.documents import refuse_others
-from progstore_web.conditional import JSON, AnyRequest
+from progstore_web.conditional import JSON, AnyRequest, fresh
 from progstore_web.gate import SENT
 from progstore_web.reader import Snapshot
 from progstore_web.site import Site
@@ -63,7 +63,7 @@ class WireProtocol:
         async def tasks(request: AnyRequest) -> Response[bytes]:
             check_reader(site, request)
             snapshot = await reader.ask_anew(NAME, read)
-            return _answer(snapshot.json)
+            return fresh(snapshot.json)
 
         async def ask() -> Snapshot[Tasks]:
             return await reader.ask(NAME, read)
@@ -96,7 +96,7 @@ def _posting(site: Site, intake: Intake) -> list[HTTPRouteHandler]:
             raise ClientException("send it as JSON, with the header `Content-Type: application/json`", status_code=415)
         client = request.scope["client"]
         await intake.put(Arrived(said, client[0] if client else ""))
-        return _answer(b'{"ok":true}')
+        return fresh(b'{"ok":true}')
 
     return [progress]
 
@@ -106,7 +106,7 @@ def _deleting(site: Site, remover: Remover) -> list[HTTPRouteHandler]:
         check_admin(site, request)
         refuse_others(request, ("force", "token"))
         remove = partial(remover.one, _task_id(request), force=_is_forced(request))
-        return _answer(msgspec.json.encode({"removed": await sync_to_thread(remove)}))
+        return fresh(msgspec.json.encode({"removed": await sync_to_thread(remove)}))
 
     @delete("/tasks", status_code=200, include_in_schema=False)
     async def some(request: AnyRequest) -> Response[bytes]:
@@ -117,7 +117,7 @@ def _deleting(site: Site, remover: Remover) -> list[HTTPRouteHandler]:
         query = request.query_params
         older_than = _seconds(query["older_than"]) if "older_than" in query else None
         remove = partial(remover.some, query.get("status"), older_than, force=_is_forced(request))
-        return _answer(msgspec.json.encode({"removed": await sync_to_thread(remove)}))
+        return fresh(msgspec.json.encode({"removed": await sync_to_thread(remove)}))
 
     @delete("/tasks/{task_id:path}", status_code=200, include_in_schema=False)
     async def one(request: AnyRequest, task_id: FromPath[str]) -> Response[bytes]:  # noqa: ARG001
@@ -147,7 +147,3 @@ def _seconds(text: str) -> float:
     if not 0 <= number < math.inf:
         raise BadFilter(f"older_than is a number of seconds, such as 600; got {text!r:.40}")
     return number
-
-
-def _answer(body: bytes) -> Response[bytes]:
-    return Response(body, media_type=JSON, headers={"cache-control": "no-store"})
