@@ -247,10 +247,10 @@ def default_location() -> SqliteLocation:
 def _path(url: str) -> str:
     _, separator, rest = url.partition("://")
     if not separator:
-        return os.path.abspath(os.path.expanduser(url))
+        return files.absolute(url)
     path = rest.removeprefix("/")
     if rest and not rest.startswith("/"):
         raise StoreError(f"{url} names a host; write sqlite:///relative/path or sqlite:////absolute/path")
     if path in ("", ":memory:"):
         raise StoreError("a store in memory would be lost with its process; give the path of a file")
-    return os.path.abspath(os.path.expanduser(path))
+    return files.absolute(path)
