@@ -199,7 +199,7 @@ class StoreWriter:
         return applied
 
     def _write_within(self, connection: Connection, process: ProcessRow, build: Build, *, singly: bool) -> Applied:
-        if writes.min_writer(connection) > schema.FORMAT:
+        if not schema.is_known(writes.min_writer(connection)):
             schema.check_writable(schema.versions(connection, self.location), self.location)
         batch = build(Lookup(connection))
         number = self._ids.processes[process.uid]

@@ -82,10 +82,9 @@ def beat(connection: Connection, process_id: int, process: ProcessRow) -> None:
     connection.exec_driver_sql(prepared.sql, prepared.row(*_process_signs(process), process_id))
 
 
-def min_writer(connection: Connection) -> int:
-    """The least format that a writer of this store must know."""
-    found = connection.exec_driver_sql("SELECT value FROM store_info WHERE key = 'min_writer'").scalar()
-    return int(found or 0)
+def min_writer(connection: Connection) -> object:
+    """What the store says is the least format that a writer must know; None where it does not say so."""
+    return connection.exec_driver_sql("SELECT value FROM store_info WHERE key = 'min_writer'").scalar()
 
 
 Statement = Callable[[str], Prepared]

@@ -102,6 +102,24 @@ def test_tables_that_are_not_as_they_should_be_are_warned_of_and_used_once_they_
     comes_back(job, store_path, 100, recorded, until)
 
 
+def test_a_store_that_does_not_say_what_it_is_is_warned_of_and_used_once_it_does(
+    start_job: StartJob, store_path: Path, until: Until, recorded: Recorded
+) -> None:
+    """A number that is none ends the recording neither for good, nor of what goes to other stores."""
+    job = start_job()
+    assert job("flush", 30)
+
+    def say(least: str) -> None:
+        with closing(sqlite3.connect(store_path, isolation_level=None, timeout=10)) as connection:
+            connection.execute("UPDATE store_info SET value = ? WHERE key = 'min_writer'", (least,))
+
+    say("many")
+    goes_on(job)
+    assert "the table store_info lacks what it must say" in the_one_warning(job, until)
+    say("1")
+    comes_back(job, store_path, 100, recorded, until)
+
+
 def test_a_file_that_one_may_not_write_is_warned_of_and_used_once_one_may(
     start_job: StartJob,
     store_path: Path,
