@@ -8,7 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, func, select
 
 from progstore.store import sound, statements
-from progstore.store.tables import sessions, tasks
+from progstore.store.tables import tasks
+from progstore.store.writes import Ids
 
 FEWEST_RUNS: Final = 3
 """Successful runs from which the usual duration of a history is told."""
@@ -17,8 +18,9 @@ FEWEST_RUNS: Final = 3
 class Lookup:
     """What may be asked of the store inside the transaction that is about to write."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, ids: Ids) -> None:
         self._connection = connection
+        self._ids = ids
 
     def newest_attempt(self, session_uid: str, key: str) -> int:
         """The number of the newest start under `key`, 0 where there is none."""
@@ -28,7 +30,17 @@ class Lookup:
 
     def session_name(self, uid: str) -> str | None:
         """What a session that somebody else opened is called, once its row is there."""
-        return self._connection.execute(select(sessions.c.name).where(sessions.c.uid == uid)).scalar()
+        prepared = statements.session_name(self._connection.dialect.name)
+        return self._connection.exec_driver_sql(prepared.sql, prepared.row(uid)).scalar()
+
+    def must_hand_in(self, session_uid: str) -> bool:
+        """Whether a new task needs the row of its session handed in, for there is none: not yet, or somebody deleted
+        it.
+        """
+        if self.session_name(session_uid) is not None:
+            return False
+        self._ids.sessions.pop(session_uid, None)
+        return True
 
     def usual_durations(self, session: str, name: str) -> tuple[float | None, float | None]:
         """The median and the 95th percentile of the seconds that the successful runs of one history took, nearest
