@@ -265,6 +265,7 @@ def test_another_processs_session_that_cannot_be_read_says_why(run_program: RunP
         next(session.stream())
     with pytest.raises(progstore.StoreError, match="no SQLite database"):
         session.complete("a")
+    assert progstore.Session.create({"b": "B"}).status == "pending", "one's own is known without the store"
     store_path.unlink()
     assert not session.is_complete
     assert json.loads(next(session.stream()))["status"] == "pending"
