@@ -100,12 +100,14 @@ def verdict(
         if owner.lost_at is not None:
             return _lost(f"{place.host} says that its process {owner.pid} is gone", owner.lost_at)
         return _verdict_by_beats(owner, silent_for(owner.process_id, owner.beats), now)
-    is_this_machine = bool(place.machine_id) and place.machine_id == reader.machine_id
-    if is_this_machine and not is_this_boot and place.boot_id and reader.boot_id:
-        return _lost("the machine was restarted", owner.heartbeat_at)
     held = holds_lock(owner.process_id)
     if held is Held.YES:
         return Verdict(life=Life.ALIVE, reason=f"process {owner.pid} holds its lock")
+    is_this_machine = bool(place.machine_id) and place.machine_id == reader.machine_id
+    if held is Held.NOT_SEEN:  # on a server, which clones of a machine may share
+        is_this_machine = is_this_machine and place.host == reader.host
+    if is_this_machine and not is_this_boot and place.boot_id and reader.boot_id:
+        return _lost("the machine was restarted", owner.heartbeat_at)
     if is_this_boot or (not place.boot_id and place.host == reader.host):
         if held is Held.NO:
             return _lost(f"process {owner.pid} no longer holds its lock", owner.heartbeat_at)

@@ -106,6 +106,16 @@ def test_a_process_from_before_the_restart_is_lost() -> None:
     assert "restarted" in verdict.reason
 
 
+def test_clones_of_one_machine_are_not_told_that_it_was_restarted() -> None:
+    """They have its id, but boots of their own: who holds a lock lives, and another host's silence decides as ever."""
+    reader = HERE._replace(machine_id="m", host="clone1")
+    row = owned_by(1, reader._replace(boot_id="its own boot", host="clone2"))
+    assert judge(row, locked=Held.YES, reader=reader).life is Life.ALIVE
+    assert judge(row, locked=Held.NOT_SEEN, silent=25.0, reader=reader).life is Life.ALIVE
+    restarted = row._replace(place=row.place._replace(host="clone1"))
+    assert judge(restarted, locked=Held.NOT_SEEN, silent=25.0, reader=reader).life is Life.LOST
+
+
 @pytest.mark.parametrize(
     ("silent", "life"),
     [(0.0, Life.ALIVE), (25.0, Life.ALIVE), (45.0, Life.UNREACHABLE), (3000.0, Life.UNREACHABLE), (3700.0, Life.LOST)],

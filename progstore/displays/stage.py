@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 from _contextvars import copy_context
 from _thread import RLock, get_ident
 from time import monotonic, sleep
 
 from progstore import trouble
 from progstore.displays.choice import AUTO, LINES, automatic, is_nested, load, warn
+from progstore.proc import runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Stage:
             return True
         began = monotonic()
         self._wake.set()
-        while _is_there(thread):
+        while runs(thread):
             if monotonic() - began > (LOADING_PATIENCE if self._is_loading else PATIENCE):
                 return False
             thread.join(0.05)
@@ -254,13 +254,6 @@ class Stage:
             finally:
                 self._is_loading = False
         return self._displays[name]
-
-
-def _is_there(thread: threading.Thread) -> bool:
-    """Whether the system's thread is still there; it outlives the interpreter's by a moment."""
-    if thread.is_alive():
-        return True
-    return sys.platform == "linux" and os.path.exists(f"/proc/self/task/{thread.native_id}")
 
 
 _inherited: list[object] = []

@@ -7,16 +7,20 @@ import socket
 import time
 
 from progstore import clean, config
-from progstore.errors import NotFound, StoreError
+from progstore.errors import NotFound
 from progstore.live.state import SessionState, TaskState
+from progstore.live.stored import Stored
 from progstore.live.views import view_of
 from progstore.values import Status, TaskView
 
 
-def views(session: SessionState) -> dict[str, TaskView]:
-    """The newest attempt of each root task: this process's own from memory, the others' from the store."""
+def views(session: SessionState, stored_session: Stored) -> dict[str, TaskView]:
+    """The newest attempt of each root task: this process's own from memory, the others' from the store.
+
+    Raises StoreError where another process's session cannot be read.
+    """
     mine = {task.key: task for task in session.tasks.values() if not task.inert}
-    stored = _newest_attempts(session)
+    stored = stored_session.newest_attempts(is_needed=session.joined)
     for key, view in stored.items():
         # Somebody else's by now; a task that this process is about to take over is still shown as theirs.
         if key in mine and not mine[key].taken and not _is_mine(view):
@@ -27,34 +31,19 @@ def views(session: SessionState) -> dict[str, TaskView]:
 def own(session: SessionState, key: str) -> TaskState:
     """The task as one of this process; another process's is taken over with the next write.
 
-    Raises NotFound, TypeError for a key that is no string.
+    Raises NotFound, TypeError for a key that is no string, StoreError where the store cannot tell whose it is.
     """
     key = clean.text(key, "a task's key", clean.NAME_LIMIT)
     task = session.tasks.get(key)
     if task is not None and not task.inert:
         return task
-    stored = _newest_attempts(session)
+    with Stored(session) as stored_session:
+        stored = stored_session.newest_attempts(is_needed=session.joined or task is not None)
     if key not in stored:
         known = ", ".join(stored | session.tasks) or "none"
         raise NotFound(f"session {session.name!r} has no task {key!r}; it has {known}")
     task = session.tasks[key] = _adopt(session, stored[key])
     return task
-
-
-def _newest_attempts(session: SessionState) -> dict[str, TaskView]:
-    """The newest attempt of each root task of the session as the store has it; none where it cannot be read yet."""
-    from progstore.store.store import open_store  # which imports SQLAlchemy; a session that is only written need not
-
-    try:
-        with open_store(session.store) as opened:
-            tasks = opened.session(session.uid).tasks
-    except (NotFound, StoreError):
-        return {}  # not written yet, or not to be had: what is known in this process is shown
-    newest: dict[str, TaskView] = {}
-    for task in tasks:
-        if task.parent_id is None and (task.key not in newest or task.attempt > newest[task.key].attempt):
-            newest[task.key] = task
-    return newest
 
 
 def _is_mine(view: TaskView) -> bool:

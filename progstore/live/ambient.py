@@ -42,7 +42,10 @@ def store_url(keyword: object = None) -> str | None:
     url: str | None = config.setting("store", keyword)
     if url is None or "://" in url:
         return url
-    return os.path.abspath(os.path.expanduser(url))
+    try:
+        return os.path.abspath(os.path.expanduser(url))
+    except OSError:  # where we stand was removed; the recorder meets the same, and says so
+        return url
 
 
 def opened(state: SessionState) -> None:
@@ -140,7 +143,7 @@ def _program_name() -> str:
     notebook = getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
     if notebook and "ipykernel" in sys.modules:
         return os.path.splitext(os.path.basename(notebook))[0]
-    script = sys.argv[0] if sys.argv else ""
+    script = str(sys.argv[0]) if sys.argv else ""  # programs may put anything there
     if script in ("", "-c"):
         return "notebook" if "ipykernel" in sys.modules else "python"
     return os.path.splitext(os.path.basename(script))[0] or "python"

@@ -115,13 +115,20 @@ def finalize_worker() -> None:
 
 
 def handle_sigterm() -> None:
-    """On SIGTERM, write the last state and die of it; the handler runs when Python code does, not within C code.
+    """On SIGTERM, write the last state and die of it; the handler runs when Python code does, not within C code. Where
+    the program has a handler of its own already, that is called then, and decides what becomes of the process.
 
     Raises ValueError when it is called in another thread than the main one.
     """
     import signal  # which imports enum, and takes as long as all of the rest of this module's imports
 
-    def die(number: int, _frame: FrameType | None) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def die(number: int, frame: FrameType | None) -> None:
+        if callable(before):
+            recorder.flush(EXIT_PATIENCE, at_once=True)
+            before(number, frame)
+            return
         end_process("signal")
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

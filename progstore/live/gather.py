@@ -62,7 +62,7 @@ class Draft:
         """The rows, as things stand now; may be asked again after a transaction that failed."""
         self._notes = []
         batch = Batch()
-        for session in self._sessions:
+        for session in self._with_deleted(lookup):
             self._add_session(session, batch, lookup)
         attempts: dict[tuple[str, str], int] = {}
         now = time.time()
@@ -94,6 +94,14 @@ class Draft:
                 if note.is_settled or task.inert:
                     finished.append(task)
         return finished
+
+    def _with_deleted(self, lookup: Lookup) -> list[SessionState]:
+        """The sessions to write, and with them those that somebody deleted though tasks still begin in them."""
+        begins = {task.session: None for task in self._looks if task.written is None and not task.taken}
+        deleted = [session for session in begins if lookup.must_hand_in(session.uid)]
+        for session in deleted:
+            forget_written(session)
+        return list(dict.fromkeys([*self._sessions, *deleted]))
 
     def _add_session(self, session: SessionState, batch: Batch, lookup: Lookup) -> None:
         if session.joined:

@@ -9,6 +9,7 @@ import platform
 import re
 import sys
 import time
+from collections.abc import Iterable
 
 from progstore import clean, owner, proc
 from progstore._version import __version__
@@ -21,6 +22,11 @@ ARGV_LIMIT = 4000
 """Characters kept of a command line."""
 
 _SECRET = re.compile(r"password|passwd|token|secret|key", re.IGNORECASE)
+_SECRET_WITHIN = re.compile(
+    r"""((?:password|passwd|token|secret|key)[\w-]{0,64}["']?\s{0,8}[=:](?!:)\s{0,8})("[^"]*"|'[^']*'|[^\s&;,"'}\]]+)""",
+    re.IGNORECASE,
+)
+"""A name and its value within a word: of a URL's query, a header, JSON, the address of a database."""
 _URL_CREDENTIALS = re.compile(r"(?<=://)(?:[^/@:\s]*:[^@\s]*|[^/@\s]+)(?=@)")  # a password may hold a slash
 
 
@@ -45,11 +51,14 @@ def process_row(interval: float) -> ProcessRow:
     )
 
 
-def masked(argv: list[str]) -> list[str]:
-    """A command line with what looks like a secret replaced: values after such a name, and credentials in URLs."""
+def masked(argv: Iterable[object]) -> list[str]:
+    """A command line with what looks like a secret replaced: values after such a name, and credentials in URLs.
+
+    Its words need not be text, for programs put what they like into `sys.argv`.
+    """
     shown: list[str] = []
     value_is_secret = False
-    for word in argv:
+    for word in map(str, argv):
         name, equals, _ = word.partition("=")
         if value_is_secret and not word.startswith("-"):
             shown.append(MASK)
@@ -57,7 +66,7 @@ def masked(argv: list[str]) -> list[str]:
         elif equals and is_secret(name):
             shown.append(f"{name}={MASK}")
         else:
-            shown.append(without_credentials(word))
+            shown.append(_SECRET_WITHIN.sub(rf"\1{MASK}", without_credentials(word)))
             value_is_secret = word.startswith("-") and is_secret(word)
     return shown
 

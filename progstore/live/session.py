@@ -17,7 +17,8 @@ from progstore.live.outcome import Outcome
 from progstore.live.reasons import interruption
 from progstore.live.recorder import EXIT_PATIENCE, recorder
 from progstore.live.state import SessionState, TaskState
-from progstore.live.summary import Shown, overall_percent, overall_status, shown
+from progstore.live.stored import Stored
+from progstore.live.summary import Summary, overall_status, shown
 from progstore.live.views import percent_of
 from progstore.values import Json, Status, TaskView
 
@@ -97,7 +98,7 @@ class Session:
             return cls(mine)
         try:
             with open_store(url) as opened:
-                found = opened.session(session_id)
+                found = opened.session(session_id, tasks=False)
         except (NotFound, StoreNotFound):
             return None
         return cls(ambient.joined(found.uid, found.name, url))
@@ -161,7 +162,7 @@ class Session:
     def start(self, key: str) -> None:
         """The task begins; until it says more its percent is drawn from the clock. After an end it is a new attempt.
 
-        Raises NotFound for a key that the session does not have.
+        Raises NotFound for a key that the session does not have, StoreError where its owner cannot be looked up.
         """
         task = own(self.state, key)
         if task.ended_at is not None:
@@ -173,12 +174,12 @@ class Session:
         self._say(task)
 
     def complete(self, key: str, message: str | None = None) -> None:
-        """The task is done; what ended before stays as it ended. Raises NotFound."""
+        """The task is done; what ended before stays as it ended. Raises as `start`."""
         task = own(self.state, key)
         self._end(task, "complete", f"{task.name} complete" if message is None else clean.text(message, "message"))
 
     def error(self, key: str, message: str | BaseException | None = None) -> None:
-        """The task failed, with a text or an exception; what ended before stays as it ended. Raises NotFound."""
+        """The task failed, with a text or an exception; what ended before stays as it ended. Raises as `start`."""
         task = own(self.state, key)
         if task.ended_at is None:
             if isinstance(message, BaseException):
@@ -227,54 +228,57 @@ class Session:
     # What can be read; from whichever process the tasks are advanced
 
     def to_dict(self) -> dict[str, Json]:
-        """Overall percent, session id (the uid), status, and for each task message, name, whole percent, status."""
-        tasks = self._shown()
-        return {
-            "overall_percent": overall_percent(tasks.values()),
-            "session_id": self.uid,
-            "status": str(overall_status(tasks.values())),
-            "tasks": {key: task.to_dict() for key, task in tasks.items()},
-        }
+        """Overall percent, session id (the uid), status, and for each task message, name, whole percent, status.
+
+        This and all below raise StoreError where another process's session cannot be read.
+        """
+        return self._summary().to_dict()
 
     def stream(self, poll_interval: float = 0.1) -> Iterator[str]:
         """`to_dict()` as a line of JSON, at once and then every `poll_interval` seconds, until it is complete or an
         error.
         """
-        while True:
-            told = self.to_dict()
-            yield json.dumps(told) + "\n"
-            if told["status"] in (Status.COMPLETE, Status.ERROR):
-                return
-            time.sleep(poll_interval)
+        with Stored(self.state) as stored:
+            while True:
+                told = self._summary_with(stored)
+                yield json.dumps(told.to_dict()) + "\n"
+                if told.status in (Status.COMPLETE, Status.ERROR):
+                    return
+                time.sleep(poll_interval)
 
     @property
     def status(self) -> Status:
         """Pending, running, complete or error; a cancelled or lost task makes it an error."""
-        return overall_status(self._shown().values())
+        return self._summary().status
 
     @property
     def overall_percent(self) -> int:
         """The mean of the tasks' percents, floored."""
-        return overall_percent(self._shown().values())
+        return self._summary().overall_percent
 
     @property
     def has_error(self) -> bool:
         """Whether any task failed, was cancelled or lost its process."""
-        return any(task.status is Status.ERROR for task in self._shown().values())
+        return any(task.status is Status.ERROR for task in self._summary().tasks.values())
 
     @property
     def is_complete(self) -> bool:
-        """Whether all tasks are complete."""
-        return all(task.status is Status.COMPLETE for task in self._shown().values())
+        """Whether all tasks are complete; not while none of them can be seen yet."""
+        return self._summary().status is Status.COMPLETE
 
     @property
     def is_running(self) -> bool:
         """Whether any task is running."""
-        return any(task.status is Status.RUNNING for task in self._shown().values())
+        return any(task.status is Status.RUNNING for task in self._summary().tasks.values())
 
-    def _shown(self) -> dict[str, Shown]:
+    def _summary(self) -> Summary:
+        with Stored(self.state) as stored:
+            return self._summary_with(stored)
+
+    def _summary_with(self, stored: Stored) -> Summary:
         now = time.time()
-        return {key: shown(view, now) for key, view in views(self.state).items()}
+        tasks = {key: shown(view, now) for key, view in views(self.state, stored).items()}
+        return Summary(self.uid, overall_status(tasks.values()) if tasks else stored.status_without_tasks(), tasks)
 
     def _watch(self) -> None:
         if config.setting("record"):

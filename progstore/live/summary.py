@@ -49,6 +49,28 @@ def shown(task: TaskView, now: float) -> Shown:
     return Shown(task.name, percent, task.error or task.message or reason, Status.ERROR)
 
 
+class Summary(NamedTuple):
+    """A session as it is shown."""
+
+    uid: str
+    status: Status
+    tasks: dict[str, Shown]
+
+    @property
+    def overall_percent(self) -> int:
+        """The mean of the tasks' percents, floored; 0 without tasks."""
+        return overall_percent(self.tasks.values())
+
+    def to_dict(self) -> dict[str, Json]:
+        """As `Session.to_dict` tells it."""
+        return {
+            "overall_percent": self.overall_percent,
+            "session_id": self.uid,
+            "status": str(self.status),
+            "tasks": {key: task.to_dict() for key, task in self.tasks.items()},
+        }
+
+
 def overall_percent(tasks: Iterable[Shown]) -> int:
     """The mean of the tasks' percents, floored; 0 without tasks."""
     percents = [task.percent for task in tasks]
@@ -56,11 +78,11 @@ def overall_percent(tasks: Iterable[Shown]) -> int:
 
 
 def overall_status(tasks: Iterable[Shown]) -> Status:
-    """Error if any is, complete if all are, running if any is, else pending."""
+    """Error if any is, complete if all are, running if any is, else pending, as without tasks."""
     found = {task.status for task in tasks}
     if Status.ERROR in found:
         return Status.ERROR
-    if found <= {Status.COMPLETE}:
+    if found == {Status.COMPLETE}:
         return Status.COMPLETE
     return Status.RUNNING if Status.RUNNING in found else Status.PENDING
 

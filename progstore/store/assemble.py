@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from progstore.store import queries
+from progstore.store.lookup import usual_durations
 from progstore.store.rows import NO_FIGURES, Figures, clock_offset_of, figures_of, session_view, task_view
-from progstore.store.summaries import slowest_usual
 from progstore.store.tables import sessions
 from progstore.store.watch import UNOWNED, Watch, liveliest
 from progstore.values import SessionView, Status, TaskView, Verdict
@@ -29,9 +29,8 @@ class Assembly:
 
     def tasks(self, rows: Sequence[Row[Any]]) -> tuple[TaskView, ...]:
         """These rows of `tasks` as values."""
-        session_ids = {row.session_id for row in rows}
-        owners = queries.by_id(self._connection, sessions, session_ids)
-        meta = queries.metadata_of(self._connection, session_ids, [row.id for row in rows])
+        owners = queries.by_id(self._connection, sessions, {row.session_id for row in rows})
+        meta = queries.metadata_of(self._connection, (), [row.id for row in rows])
         return self._task_views(rows, owners, meta)
 
     def sessions(self, rows: Sequence[Row[Any]]) -> tuple[SessionView, ...]:
@@ -121,4 +120,4 @@ class Assembly:
             for row in rows
             if row.simulate_since is not None and row.ended_at is None and row.simulate_expected is not None
         }
-        return {history: slowest_usual(self._connection, *history) for history in drawn}
+        return {history: usual_durations(self._connection, *history, (95,))[0] for history in drawn}

@@ -16,7 +16,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from progstore.errors import MissingExtra, ProgstoreError, StoreBusy, StoreError, StoreTooNew
+from progstore.errors import MissingExtra, ProgstoreError, StoreBusy, StoreDamaged, StoreError, StoreTooNew
 
 
 class Fault(StrEnum):
@@ -91,6 +91,8 @@ def classify(error: BaseException) -> Fault:
         return Fault.TOO_NEW
     if isinstance(error, StoreBusy):
         return Fault.BUSY
+    if isinstance(error, StoreDamaged):
+        return Fault.OTHER  # somebody changed its tables, and may change them back
     if isinstance(error, StoreError | MissingExtra):
         return Fault.REFUSED
     if isinstance(error, OSError):

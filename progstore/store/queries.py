@@ -101,11 +101,11 @@ def owners_by_id(connection: Connection, ids: Iterable[int | None]) -> dict[int,
 def metadata_of(
     connection: Connection, session_ids: Collection[int], task_ids: Collection[int] | None = None
 ) -> dict[Key, dict[str, Any]]:
-    """Metadata of these sessions and, of their tasks, these; None means all of them, () none."""
-    if not session_ids:
-        return {}
-    of_sessions = select(meta).where(meta.c.session_id.in_(session_ids))
-    statements = [of_sessions if task_ids is None else of_sessions.where(meta.c.task_id == 0)]
+    """Metadata of these sessions and of these tasks; None means all tasks of the sessions."""
+    statements = []
+    if session_ids:
+        of_sessions = select(meta).where(meta.c.session_id.in_(session_ids))
+        statements.append(of_sessions if task_ids is None else of_sessions.where(meta.c.task_id == 0))
     if task_ids:
         # From each task to its own: ids of both kinds side by side would be looked up each with each.
         own = (meta.c.session_id == tasks.c.session_id) & (meta.c.task_id == tasks.c.id)

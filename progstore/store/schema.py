@@ -46,8 +46,16 @@ def versions(connection: Connection, location: Location) -> Versions:
     revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     try:
         return Versions(revision, int(info["min_reader"]), int(info["min_writer"]), info["created_by"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise StoreDamaged(f"the table store_info lacks what it must say ({error}); restore the store") from error
+
+
+def is_known(least: object) -> bool:
+    """Whether this code knows the format that a store asks for; what is no number may be anybody's."""
+    try:
+        return int(str(least)) <= FORMAT
+    except ValueError:
+        return False
 
 
 def check_readable(found: Versions, location: Location) -> None:
@@ -110,7 +118,7 @@ def upgrade(location: Location) -> tuple[str | None, str]:
 
 def _is_current(glance: Glance | None) -> bool:
     """Whether the store is just as this code makes it."""
-    return glance is not None and glance.revision == HEAD and int(glance.min_writer or FORMAT + 1) <= FORMAT
+    return glance is not None and glance.revision == HEAD and is_known(glance.min_writer)
 
 
 def _create(connection: Connection, location: Location) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 
 from progstore.store.tables import processes, tasks
 from progstore.store.watch import OWNERS, Watch, lost_ids
@@ -41,7 +41,8 @@ def mark_lost_tasks(connection: Connection, *whose: ColumnElement[bool]) -> int:
             tasks.c.ended_at.is_(None),
             tasks.c.lost_at.is_(None),
             tasks.c.status == "running",
-            tasks.c.process_id.in_(select(processes.c.id).where(IS_GONE, *whose)),
+            # From each task to its process: there are far more processes than tasks that go on.
+            exists().where(processes.c.id == tasks.c.process_id, IS_GONE, *whose).correlate(tasks),
         )
         .values(lost_at=since_when.correlate(tasks).scalar_subquery())
     )

@@ -185,11 +185,19 @@ def newest_attempt(dialect: str) -> Prepared:
     return _prepare(dialect, statement, ("session", "task_key"))
 
 
+@cache
+def session_name(dialect: str) -> Prepared:
+    """What a session is called."""
+    return _prepare(dialect, select(sessions.c.name).where(sessions.c.uid == bindparam("which")), ("which",))
+
+
 def compile_all(dialect: str) -> None:
     """Compile every statement now: some 40 ms that nobody shall spend while others wait for the store."""
     for statement in (
         upsert_process,
+        update_process,
         upsert_session,
+        update_session,
         insert_session,
         upsert_task,
         update_task,
@@ -197,5 +205,6 @@ def compile_all(dialect: str) -> None:
         upsert_metadata,
         beat,
         newest_attempt,
+        session_name,
     ):
         statement(dialect)

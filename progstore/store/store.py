@@ -98,8 +98,9 @@ class Store:
             found = queries.session_page(connection, filter or Filter(), place, size)
             return Page(assemble.Assembly(connection, self._watch).sessions(found.rows), found.next_cursor)
 
-    def session(self, session_id: int | str) -> SessionView:
-        """One session with its tasks (root and nested, every attempt, in order of id); by integer id or uid.
+    def session(self, session_id: int | str, *, tasks: bool = True) -> SessionView:
+        """One session with its tasks (root and nested, every attempt, in order of id), or without `tasks` with none of
+        them; by integer id or uid.
 
         Raises NotFound.
         """
@@ -111,7 +112,8 @@ class Store:
             if row is None:
                 said = clean.shown(session_id)
                 raise NotFound(f"there is no session {said} in {self.name}; `progstore ls` lists them")
-            return assemble.Assembly(connection, self._watch).session(row)
+            assembly = assemble.Assembly(connection, self._watch)
+            return assembly.session(row) if tasks else assembly.sessions([row])[0]
 
     def tasks(
         self,
@@ -345,7 +347,7 @@ class Store:
         """
         from progstore.store import stop_requests
 
-        stop_requests.request(self._reader, self.session(session_id))
+        stop_requests.request(self._reader, self.session(session_id, tasks=False))
 
     def stop_requests(self, uids: Iterable[str]) -> frozenset[str]:
         """Of the sessions with these uids, those that were asked to stop."""

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 from sqlalchemy import text as sql
 
 from progstore import clean
 from progstore.store.filters import UNUSUAL, check_limit, task_conditions
-from progstore.store.lookup import FEWEST_RUNS
+from progstore.store.lookup import duration_at, rank
 from progstore.store.sound import number, text
 from progstore.store.tables import newest_first, sessions, tasks
 from progstore.values import Filter, HistoryView
@@ -99,8 +99,8 @@ def _recent(connection: Connection, session_name: str, name: str, newest: int) -
         errors=ended["error"],
         cancelled=ended["cancelled"],
         success_rate=ended["complete"] / over if over else None,
-        median=seconds[_place(len(seconds), 50)] if seconds else None,
-        p90=seconds[_place(len(seconds), 90)] if seconds else None,
+        median=seconds[rank(len(seconds), 50)] if seconds else None,
+        p90=seconds[rank(len(seconds), 90)] if seconds else None,
         last_started_at=number(runs[0].started_at) if runs else None,
     )
 
@@ -126,13 +126,6 @@ def _last_started(connection: Connection, session_name: str | None, limit: int) 
         found = [tuple(row) for row in connection.execute(grouped.order_by(last.desc().nulls_last()).limit(limit))]
     found.sort(key=lambda each: (-(number(each[2]) or 0.0), text(each[0]), text(each[1])))
     return [(session_name, name) for session_name, name, _ in found[:limit]]
-
-
-def slowest_usual(connection: Connection, session_name: str, name: str) -> float | None:
-    """The seconds (95th percentile, nearest rank) of the complete runs; None where there are fewer than three."""
-    timed = _timed(session_name, name)
-    runs = connection.execute(select(func.count()).select_from(timed.subquery())).scalar_one()
-    return _ranked(connection, session_name, name, runs, 95) if runs >= FEWEST_RUNS else None
 
 
 def facets(connection: Connection, wanted: Filter, newest: int | None = None) -> dict[str, dict[str, int]]:
@@ -166,28 +159,6 @@ def facets(connection: Connection, wanted: Filter, newest: int | None = None) ->
     return {facet: _most_frequent(words) for facet, words in counted.items()}
 
 
-def _timed(session_name: str, name: str) -> Select[Any]:
-    return select(tasks.c.duration).where(
-        tasks.c.session_name == session_name,
-        tasks.c.name == name,
-        tasks.c.status == "complete",
-        tasks.c.duration.is_not(None),
-    )
-
-
-def _ranked(connection: Connection, session_name: str, name: str, runs: int, percentile: int) -> float | None:
-    """The duration at that percentile by nearest rank; the covering index hands them out in order."""
-    if not runs:
-        return None
-    ordered = _timed(session_name, name).order_by(tasks.c.duration).limit(1).offset(_place(runs, percentile))
-    return number(connection.execute(ordered).scalar())
-
-
-def _place(runs: int, percentile: int) -> int:
-    """Which of so many in order it is, the first being 0."""
-    return (percentile * runs + 99) // 100 - 1
-
-
 def _history(connection: Connection, row: Row[Any]) -> HistoryView:
     ended = row.complete + row.error + row.cancelled
     last = select(func.max(tasks.c.started_at))
@@ -199,8 +170,8 @@ def _history(connection: Connection, row: Row[Any]) -> HistoryView:
         errors=row.error,
         cancelled=row.cancelled,
         success_rate=row.complete / ended if ended else None,
-        median=_ranked(connection, row.session_name, row.name, row.timed, 50),
-        p90=_ranked(connection, row.session_name, row.name, row.timed, 90),
+        median=duration_at(connection, row.session_name, row.name, row.timed, 50),
+        p90=duration_at(connection, row.session_name, row.name, row.timed, 90),
         last_started_at=number(
             connection.execute(last.where(tasks.c.session_name == row.session_name, tasks.c.name == row.name)).scalar()
         ),

@@ -199,9 +199,9 @@ class StoreWriter:
         return applied
 
     def _write_within(self, connection: Connection, process: ProcessRow, build: Build, *, singly: bool) -> Applied:
-        if writes.min_writer(connection) > schema.FORMAT:
+        if not schema.is_known(writes.min_writer(connection)):
             schema.check_writable(schema.versions(connection, self.location), self.location)
-        batch = build(Lookup(connection))
+        batch = build(Lookup(connection, self._ids))
         number = self._ids.processes[process.uid]
         writes.beat(connection, number, process)
         if not (push_to := self.location.push_to):

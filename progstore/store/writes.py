@@ -59,7 +59,8 @@ def apply(connection: Connection, batch: Batch, ids: Ids, *, singly: bool = Fals
     run = _run_singly if singly else _run_together
     applied = Applied()
     _write_processes(connection, batch, ids, run, applied)
-    _write_sessions(connection, batch.sessions, ids, run, applied)
+    deleted = _deleted_sessions(connection, batch.sessions, ids)
+    _write_sessions(connection, [row for row in batch.sessions if row.uid not in deleted], ids, run, applied)
     for identity in batch.taken:
         _take(connection, identity, ids, batch, applied)
     known: list[tuple[int, TaskRow]] = []
@@ -72,8 +73,8 @@ def apply(connection: Connection, batch: Batch, ids: Ids, *, singly: bool = Fals
             known.append((number, row))
     _update_tasks(connection, known, ids, run, applied)
     _insert_tasks(connection, fresh, ids, run, applied)
-    _write_events(connection, batch.events, ids, run, applied)
-    _write_metadata(connection, batch.metadata, ids, run, applied)
+    _write_events(connection, [row for row in batch.events if row.session_uid not in deleted], ids, run, applied)
+    _write_metadata(connection, [row for row in batch.metadata if row.session_uid not in deleted], ids, run, applied)
     return applied
 
 
@@ -83,10 +84,9 @@ def beat(connection: Connection, process_id: int, process: ProcessRow) -> None:
     connection.exec_driver_sql(prepared.sql, prepared.row(*_process_signs(process), process_id))
 
 
-def min_writer(connection: Connection) -> int:
-    """The least format that a writer of this store must know."""
-    found = connection.exec_driver_sql("SELECT value FROM store_info WHERE key = 'min_writer'").scalar()
-    return int(found or 0)
+def min_writer(connection: Connection) -> object:
+    """What the store says is the least format that a writer must know; None where it does not say so."""
+    return connection.exec_driver_sql("SELECT value FROM store_info WHERE key = 'min_writer'").scalar()
 
 
 Statement = Callable[[str], Prepared]
@@ -135,6 +135,16 @@ def _write_sessions(connection: Connection, rows: list[SessionRow], ids: Ids, ru
     run(connection, statements.upsert_session, own, applied)
     run(connection, statements.insert_session, others, applied)
     find_ids(connection, sessions, [row.uid for row in fresh], ids.sessions)
+
+
+def _deleted_sessions(connection: Connection, rows: list[SessionRow], ids: Ids) -> set[str]:
+    """Of these sessions those that were written and then deleted by somebody. They stay deleted, and their ids are kept
+    to tell them by, unless a task begins in one: see `Lookup.must_hand_in`.
+    """
+    written = [row.uid for row in rows if row.uid in ids.sessions]
+    there: dict[str, int] = {}
+    find_ids(connection, sessions, written, there)
+    return {uid for uid in written if uid not in there}
 
 
 def _split(
@@ -191,7 +201,7 @@ def _update_tasks(
 
 
 def _insert_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, run: Run, applied: Applied) -> None:
-    ended = _ended_parents(connection, rows, ids)
+    parents = _parents(connection, rows, ids)
     for generation in generations(rows):
         writable = [row for row in generation if row.session_uid in ids.sessions]
         values = [
@@ -200,19 +210,26 @@ def _insert_tasks(connection: Connection, rows: list[TaskRow], ids: Ids, run: Ru
                 *_task_changing(row),
                 ids.sessions[row.session_uid],
                 ids.processes[row.process_uid],
-                ids.tasks.get(row.parent, ended.get(row.parent)) if row.parent else None,
+                parents.get(row.parent) if row.parent else None,
             )
             for row in writable
         ]
         run(connection, statements.upsert_task, values, applied)
         _find_tasks(connection, writable, ids, applied)
+        parents.update((row.identity, ids.tasks[row.identity]) for row in writable if row.identity in ids.tasks)
 
 
-def _ended_parents(connection: Connection, rows: list[TaskRow], ids: Ids) -> dict[TaskIdentity, int]:
-    """The ids of parents that ended, and were forgotten, before their children in other threads could be written."""
-    mine = {row.identity for row in rows}
+def _parents(connection: Connection, rows: list[TaskRow], ids: Ids) -> dict[TaskIdentity, int]:
+    """The ids of those parents that are there already: one may have ended, and been forgotten, before its children in
+    other threads could be written, and one may have been deleted.
+    """
+    wanted = {row.parent for row in rows if row.parent} - {row.identity for row in rows}
+    remembered = {ids.tasks[parent]: parent for parent in wanted if parent in ids.tasks}
     found: dict[TaskIdentity, int] = {}
-    for parent in {row.parent for row in rows if row.parent} - mine - ids.tasks.keys():
+    for chunk in chunks(list(remembered)):
+        there = connection.execute(select(tasks.c.id).where(tasks.c.id.in_(chunk))).scalars()
+        found.update((remembered[number], number) for number in there)
+    for parent in wanted - ids.tasks.keys():
         uid, key, attempt = parent
         statement = select(tasks.c.id).join(sessions, sessions.c.id == tasks.c.session_id)
         of_parent = statement.where(sessions.c.uid == uid, tasks.c.key == key, tasks.c.attempt == attempt)

@@ -92,6 +92,7 @@ def test_a_completed_task_runs_up_to_a_hundred_in_34_steps() -> None:
         (("complete", "pending"), "pending"),
         (("complete", "complete"), "complete"),
         (("pending", "pending"), "pending"),
+        ((), "pending"),
     ],
 )
 def test_the_status_of_a_session_follows_from_its_tasks(statuses: tuple[str, ...], overall: str) -> None:
@@ -234,6 +235,51 @@ def test_an_unknown_key_says_which_there_are() -> None:
     session = progstore.Session.create({"a": "A", "b": "B"})
     with pytest.raises(progstore.NotFound, match=r"no task 'c'; it has a, b"):
         session.start("c")
+
+
+def test_a_session_that_is_not_written_yet_is_not_complete(run_program: RunProgram) -> None:
+    """A child that was forked at once sees none of its tasks, and does not take that for an end."""
+    told = run_program(
+        """
+        import os, progstore
+
+        session = progstore.Session.create({"a": "A"})
+        if not (child := os.fork()):
+            told = session.to_dict()
+            print(told["status"], told["tasks"], session.is_complete, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        """,
+        PROGSTORE_RECORD="0",
+    )
+    assert told.strip() == "pending {} False"
+
+
+def test_another_processs_session_that_cannot_be_read_says_why(run_program: RunProgram, store_path: Path) -> None:
+    """Nothing is concluded from a store that does not answer, and the fault is not taken for a wrong key."""
+    uid = run_program("import progstore; print(progstore.Session.create({'a': 'A'}).uid)").strip()
+    session = progstore.Session.get(uid)
+    assert session is not None
+    store_path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(progstore.StoreError, match="no SQLite database"):
+        next(session.stream())
+    with pytest.raises(progstore.StoreError, match="no SQLite database"):
+        session.complete("a")
+    assert progstore.Session.create({"b": "B"}).status == "pending", "one's own is known without the store"
+    store_path.unlink()
+    assert not session.is_complete
+    assert json.loads(next(session.stream()))["status"] == "pending"
+
+
+def test_a_session_without_tasks_ends_its_stream_as_it_ends_itself(run_program: RunProgram) -> None:
+    """Where nothing was declared nothing is waited for; a block without tasks ends with the block."""
+    assert json.loads(list(progstore.Session.create({}).stream())[-1])["status"] == "complete"
+    with progstore.session("empty") as session:
+        assert session.status == "pending"
+    assert session.is_complete
+    assert progstore.flush(5)
+    told = run_program(f"import progstore; print(list(progstore.Session.get({session.uid!r}).stream())[-1])")
+    assert json.loads(told)["status"] == "complete"
 
 
 def test_what_is_tracked_in_a_block_belongs_to_its_session(store_path: Path) -> None:

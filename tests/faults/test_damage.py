@@ -9,13 +9,25 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import progstore
 from tests.faults.conftest import Recorded, StartJob, Until, comes_back, goes_on, the_one_warning
 
+Program = Callable[..., Any]
 RunProgram = Callable[..., str]
+
+
+@pytest.fixture
+def powerless(tmp_path: Path) -> str:
+    """A Python that may not do more than the rights of files say, for root too."""
+    path = tmp_path / "python"
+    drop = "setpriv --inh-caps=-dac_override,-dac_read_search --bounding-set=-dac_override,-dac_read_search"
+    path.write_text(f'#!/bin/sh\nexec {drop if os.geteuid() == 0 else ""} {sys.executable} "$@"\n', "utf-8")
+    path.chmod(0o700)
+    return str(path)
 
 
 def move_the_log(path: Path) -> None:
@@ -102,22 +114,36 @@ def test_tables_that_are_not_as_they_should_be_are_warned_of_and_used_once_they_
     comes_back(job, store_path, 100, recorded, until)
 
 
+def test_a_store_that_does_not_say_what_it_is_is_warned_of_and_used_once_it_does(
+    start_job: StartJob, store_path: Path, until: Until, recorded: Recorded
+) -> None:
+    """A number that is none ends the recording neither for good, nor of what goes to other stores."""
+    job = start_job()
+    assert job("flush", 30)
+
+    def say(least: str) -> None:
+        with closing(sqlite3.connect(store_path, isolation_level=None, timeout=10)) as connection:
+            connection.execute("UPDATE store_info SET value = ? WHERE key = 'min_writer'", (least,))
+
+    say("many")
+    goes_on(job)
+    assert "the table store_info lacks what it must say" in the_one_warning(job, until)
+    say("1")
+    comes_back(job, store_path, 100, recorded, until)
+
+
 def test_a_file_that_one_may_not_write_is_warned_of_and_used_once_one_may(
     start_job: StartJob,
     store_path: Path,
-    tmp_path: Path,
+    powerless: str,
     run_program: RunProgram,
     until: Until,
     recorded: Recorded,
 ) -> None:
     """Also for root, where it has lost the right to write everywhere; readers read on meanwhile."""
     run_program("import progstore\nfor _ in progstore.track([1], 'before'): pass")
-    powerless = tmp_path / "python"
-    drop = "setpriv --inh-caps=-dac_override,-dac_read_search --bounding-set=-dac_override,-dac_read_search"
-    powerless.write_text(f'#!/bin/sh\nexec {drop if os.geteuid() == 0 else ""} {sys.executable} "$@"\n', "utf-8")
-    powerless.chmod(0o700)
     store_path.chmod(0o400)
-    job = start_job(executable=str(powerless))
+    job = start_job(executable=powerless)
     goes_on(job)
     assert the_one_warning(job, until) == (
         f"progstore cannot write to {store_path}: attempt to write a readonly database; "
@@ -128,3 +154,42 @@ def test_a_file_that_one_may_not_write_is_warned_of_and_used_once_one_may(
     for path in store_path.parent.glob("progstore.db*"):  # what SQLite puts beside it has its rights
         path.chmod(0o600)
     comes_back(job, store_path, 100, recorded, until)
+
+
+def test_a_reader_that_may_not_write_beside_the_file_sees_what_begins_later(
+    tmp_path: Path, powerless: str, program: Program, run_program: RunProgram
+) -> None:
+    """While nothing is written it reads the file as it stands; once a job begins, its rows as they come."""
+    path = tmp_path / "shared" / "progstore.db"
+    path.parent.mkdir()
+    record = "import sys, progstore; list(progstore.track([1], sys.argv[1]))"
+    run_program(record, "before", PROGSTORE_URL=str(path))
+    path.parent.chmod(0o500)
+    reader = program(
+        """
+        import sys, progstore
+
+        store = progstore.open_store()
+        for line in sys.stdin:
+            print(store.data_version(), *sorted(task.name for task in store.tasks()), flush=True)
+        """,
+        executable=powerless,
+        PROGSTORE_URL=str(path),
+    )
+
+    def told() -> list[str]:
+        reader.stdin.write("\n")
+        reader.stdin.flush()
+        return str(reader.stdout.readline()).split()
+
+    version, *names = told()
+    assert (names, told()) == (["before"], [version, "before"])
+    path.parent.chmod(0o700)
+    job = program(
+        record + "; progstore.flush(10); print(flush=True); sys.stdin.read()", "later", PROGSTORE_URL=str(path)
+    )
+    job.stdout.readline()
+    path.parent.chmod(0o500)
+    moved, *names = told()
+    assert (moved != version, names) == (True, ["before", "later"])
+    path.parent.chmod(0o700)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import progstore
+from progstore.store.sqlite.files import network_file_system
 
 UNSHARE = "/usr/bin/unshare"
 Ask = Callable[..., list[Any]]
@@ -141,6 +142,19 @@ def test_a_network_file_system_is_refused_with_the_way_out(
     assert job("steps", 5) < 1
     assert job.end() == (0, "")
     assert not store_path.exists()
+
+
+@pytest.mark.parametrize(
+    ("mount", "kind"),
+    [("/données", "nfs4"), (r"/two\040words", "cifs"), ("/plain", "fuse.glusterfs"), ("/plain", "fuse.ceph-fuse")],
+)
+def test_a_network_file_system_is_known_by_whatever_name(tmp_path: Path, mount: str, kind: str) -> None:
+    """Mount points as the kernel writes them, in any language; file systems that run as programs, too."""
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"1 0 0:1 / / rw - ext4 disk rw\n2 1 0:2 / {mount} rw - {kind} server:/ rw\n", encoding="utf-8")
+    path = mount.replace(r"\040", " ") + "/progstore.db"
+    assert network_file_system(path, str(mounts)) == kind
+    assert network_file_system("/elsewhere/progstore.db", str(mounts)) is None
 
 
 def test_a_clock_that_jumps_changes_no_order_no_duration_and_no_verdict(start_job: StartJob, ask: Ask) -> None:

@@ -28,6 +28,9 @@ def test_a_store_that_cannot_be_is_one_warning_and_others_are_written(
     assert [record.exc_info for record in warned] == [None]
 
 
+Ask = Callable[..., list[Any]]
+
+
 class Named(Exception):
     """One whose name no store can hold."""
 
@@ -165,3 +168,64 @@ def test_the_task_that_is_nothing_is_no_parent(store_path: Path) -> None:
 def test_credentials_in_urls_are_masked(word: str, kept: str) -> None:
     """Also where a password holds a slash; addresses without any stay as they are."""
     assert masked([word]) == [kept]
+
+
+@pytest.mark.parametrize(
+    ("word", "kept"),
+    [
+        ("https://h/?a=1&token=abc&b=2", "https://h/?a=1&token=***&b=2"),
+        ("host=db user=u password=geheim port=1", "host=db user=u password=*** port=1"),
+        ("password='two words' user=u", "password=***"),
+        ("X-Auth-Token: abc", "X-Auth-Token: ***"),
+        ('{"user": "u", "api_key": "two words", "n": 1}', '{"user": "u", "api_key": ***, "n": 1}'),
+        ("tests/test_keys.py::TestKeys::test_token", "tests/test_keys.py::TestKeys::test_token"),
+        ("the key to it, a token", "the key to it, a token"),
+        (Path("/srv/photos"), "/srv/photos"),
+    ],
+)
+def test_secrets_within_a_word_are_masked(word: object, kept: str) -> None:
+    """Queries, headers, JSON and addresses of databases; what only speaks of keys stays, and words need not be text."""
+    assert masked([word]) == [kept]
+
+
+def test_a_command_line_of_other_things_than_text_is_recorded(run_program: Callable[..., str], ask: Ask) -> None:
+    """Programs put what they like into `sys.argv`."""
+    run_program(
+        """
+        import pathlib, sys, progstore
+
+        sys.argv = [pathlib.Path("/opt/job.py"), 7]
+        list(progstore.track([1], "x"))
+        """
+    )
+    assert ask("SELECT argv, program, status FROM processes JOIN tasks ON process_id = processes.id") == [
+        ('["/opt/job.py", "7"]', "job", "complete")
+    ]
+
+
+def test_a_relative_store_in_a_directory_that_was_removed_ends_no_job(
+    program: Callable[..., Any], tmp_path: Path
+) -> None:
+    """There is one warning with the way out; who asks for the store gets the same as an exception."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    job = program(
+        f"""
+        import os, progstore
+
+        os.chdir({str(gone)!r})
+        os.rmdir({str(gone)!r})
+        print(list(progstore.track("ab", "tracked")))
+        with progstore.session("block"):
+            print(list(progstore.track("c", "in a block")), progstore.flush(10))
+        try:
+            progstore.open_store()
+        except progstore.StoreError as error:
+            print(error)
+        """,
+        PROGSTORE_URL="here.db",
+    )
+    printed, warned = job.communicate(timeout=30)
+    why = "'here.db' cannot be found: the working directory of this process was removed; give an absolute path"
+    assert printed.splitlines() == ["['a', 'b']", "['c'] False", why]
+    assert (warned.count("\n"), warned.count(why), job.returncode) == (1, 1, 0)

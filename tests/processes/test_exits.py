@@ -150,6 +150,32 @@ def test_sigterm_is_answered_where_that_was_asked_for(program: Program, ask: Ask
     assert ask("SELECT end_status, message FROM sessions") == [("cancelled", "ended by a signal")]
 
 
+def test_a_programs_own_answer_to_sigterm_is_heard_once_the_state_is_written(program: Program, ask: Ask) -> None:
+    """It may go on, or end as it likes, and what it does until then is recorded, too."""
+    process = program(
+        """
+        import signal, sys, progstore
+
+        def answer(number, frame):
+            print("asked to end", flush=True)
+
+        signal.signal(signal.SIGTERM, answer)
+        progstore.configure(handle_sigterm=True, interval=3600)
+        with progstore.session("served"):
+            for line in progstore.track(sys.stdin, "lines"):
+                print(line, flush=True)
+        """
+    )
+    process.stdin.write("a\nb\n")
+    process.stdin.flush()
+    assert [process.stdout.readline() for _ in range(4)] == ["a\n", "\n", "b\n", "\n"]
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "asked to end\n"
+    assert ask("SELECT status, done FROM tasks") == [("running", 1.0)]
+    assert end(process) == (0, "", "")
+    assert ask(HOW_IT_STANDS) == [("complete", 2.0, "", "complete", "exit")]
+
+
 def test_loops_in_daemon_threads_end_with_the_program(program: Program, ask: Ask) -> None:
     """They are stopped in the middle, and it is said so."""
     process = program(

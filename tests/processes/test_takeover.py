@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -182,3 +183,41 @@ def test_of_many_that_take_a_task_at_once_one_has_the_last_word(
     ends = ask("SELECT message FROM events WHERE kind = 'complete'")
     assert ends == ask("SELECT message FROM tasks")
     until(lambda: session.is_complete)
+
+
+def test_what_is_tracked_after_its_session_was_deleted_is_recorded(
+    store_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The session is written anew, with all that is known of it; what was deleted with it stays deleted."""
+    with progstore.session("nightly", meta={"host": "db1"}), progstore.open_store(str(store_path)) as store:
+        for item in progstore.track("ab", "outer"):
+            if item == "a":
+                assert progstore.flush(10)
+                store.delete(sessions=[1], force=True)
+                list(progstore.track("c", "inner"))
+                assert progstore.flush(10)
+        list(progstore.track("d", "after"))
+        assert progstore.flush(10)
+        (session,) = store.sessions()
+        assert (session.name, session.meta, session.status) == ("nightly", {"host": "db1"}, "running")
+        assert {(task.name, task.status, task.parent_id) for task in store.tasks()} == {
+            ("inner", "complete", None),
+            ("after", "complete", None),
+        }
+    assert not caplog.records
+
+
+def test_a_session_that_was_deleted_while_it_ran_stays_so(store_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What it still says of itself, and its end, is nobody's any more."""
+    with progstore.open_store(str(store_path)) as store, progstore.session("nightly") as session:
+        list(progstore.track("ab", "tracked"))
+        assert progstore.flush(10)
+        store.delete(sessions=[1], force=True)
+        for text in ("nearly done", "done"):
+            session.message(text)
+            session["rows"] = text
+            assert progstore.flush(10)
+    assert progstore.flush(10)
+    with progstore.open_store(str(store_path)) as store:
+        assert not store.sessions().items
+    assert not caplog.records

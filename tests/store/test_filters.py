@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from progstore import BadFilter, Filter, Page, Status
 from progstore.store import filters, queries
 from progstore.store.filters import Cursor, read_cursor
+from progstore.store.settle import mark_lost_tasks
 from progstore.store.store import Store
 from tests.store.conftest import Filled
 
@@ -315,9 +316,17 @@ def test_what_belongs_to_a_page_is_found_by_its_keys(filled: Filled) -> None:
         assert "SCAN" not in plans, plans
 
 
-def plans_of(filled: Filled, ask: Callable[[Any], object]) -> str:
+@pytest.mark.sqlite
+def test_a_writer_that_arrives_does_not_walk_through_all_processes(filled: Filled) -> None:
+    """They are kept as long as their sessions; what it settles it finds by what goes on, while others wait for it."""
+    plans = plans_of(filled, mark_lost_tasks, filled.location.writer_engine())
+    assert "ix_tasks_live" in plans
+    assert "SCAN processes" not in plans
+
+
+def plans_of(filled: Filled, ask: Callable[[Any], object], engine: Engine | None = None) -> str:
     """SQLite's plans for every statement that `ask` runs, a line a step."""
-    engine = filled.location.reader_engine()
+    engine = engine or filled.location.reader_engine()
     ran: list[tuple[str, Any]] = []
     with engine.connect() as connection:
 

@@ -26,10 +26,10 @@ class CountingStore(progstore.Store):
 
     readings = 0
 
-    def session(self, session_id: int | str) -> SessionView:
+    def session(self, session_id: int | str, *, tasks: bool = True) -> SessionView:
         """The session."""
         self.readings += 1
-        return super().session(session_id)
+        return super().session(session_id, tasks=tasks)
 
 
 @pytest.fixture

@@ -66,8 +66,8 @@ def reader_engine(location: SqliteLocation) -> Engine:
 
 def open_read_only(location: SqliteLocation, *, even_cut_short: bool = False) -> sqlite3.Connection:
     """A connection that cannot write. In a directory where SQLite may not create its helper files the file is read
-    as it stands, which is right as long as nobody writes to it. With `even_cut_short`, a file that is shorter than it
-    says is opened, too, to save what is in it.
+    as it stands, which is right as long as nobody writes to it; `SqliteLocation.identity` tells when somebody does.
+    With `even_cut_short`, a file that is shorter than it says is opened, too, to save what is in it.
 
     Raises StoreNotFound where there is no file.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from progstore import clean
 from progstore.errors import StoreError
 
 NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "lustre", "gpfs", "beegfs", "glusterfs", "fuse.sshfs"}
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "lustre", "gpfs", "beegfs", "glusterfs"}
+    | {"fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.ceph-fuse"}
 )
 
 
@@ -39,25 +41,38 @@ class Pages(NamedTuple):
         return (self.number - self.free) * self.size
 
 
+_OCTAL = re.compile(r"\\([0-7]{3})")
+"""How the kernel writes blanks and backslashes in a path."""
 _PRAGMAS = ("page_count", "freelist_count", "page_size", "auto_vacuum")
 
 
 def network_file_system(path: str, mounts: str = "/proc/self/mountinfo") -> str | None:
     """The type of the network file system that `path` is on, or None where it is local or cannot be told."""
     try:
-        lines = Path(mounts).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = Path(mounts).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return None
     target = os.path.realpath(path)
     longest, kind = "", ""
     for line in lines:
         before, _, after = line.partition(" - ")
-        mount = before.split()[4].encode().decode("unicode_escape") if len(before.split()) > 4 else ""
+        mount = _OCTAL.sub(lambda said: chr(int(said[1], 8)), before.split()[4]) if len(before.split()) > 4 else ""
         inside = target == mount or target.startswith(mount.rstrip("/") + "/")
         # A later line of the same mount point hides the earlier one.
         if inside and len(mount) >= len(longest):
             longest, kind = mount, after.split()[0]
     return kind if kind in NETWORK_FILE_SYSTEMS else None
+
+
+def absolute(path: str) -> str:
+    """`path` from where this process stands. Raises StoreError where it stands in a directory that was removed."""
+    try:
+        return os.path.abspath(os.path.expanduser(path))
+    except OSError as error:
+        raise StoreError(
+            f"{clean.shown(path)} cannot be found: the working directory of this process was removed; give an absolute "
+            "path"
+        ) from error
 
 
 def check_path(path: str) -> str:

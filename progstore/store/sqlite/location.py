@@ -68,7 +68,9 @@ class SqliteLocation(Location):
         return self.path + ".lock"
 
     def identity(self) -> Hashable:
-        """Device and inode of the file."""
+        """Device and inode of the file, and whether it has a log: connections from before there was one may be such
+        as never look for it.
+        """
         try:
             status = os.stat(self.path)
         except OSError:
@@ -77,7 +79,7 @@ class SqliteLocation(Location):
             ) from None
         if stat.S_ISDIR(status.st_mode):
             raise StoreError(f"{self.path} is a directory; a store is a file")
-        return status.st_dev, status.st_ino
+        return status.st_dev, status.st_ino, os.path.exists(self.wal)
 
     def exists(self) -> bool:
         """Whether there is a file."""
@@ -247,10 +249,10 @@ def default_location() -> SqliteLocation:
 def _path(url: str) -> str:
     _, separator, rest = url.partition("://")
     if not separator:
-        return os.path.abspath(os.path.expanduser(url))
+        return files.absolute(url)
     path = rest.removeprefix("/")
     if rest and not rest.startswith("/"):
         raise StoreError(f"{url} names a host; write sqlite:///relative/path or sqlite:////absolute/path")
     if path in ("", ":memory:"):
         raise StoreError("a store in memory would be lost with its process; give the path of a file")
-    return os.path.abspath(os.path.expanduser(path))
+    return files.absolute(path)

@@ -15,7 +15,7 @@ from progstore.errors import StoreError
 from progstore.store.faults import cause
 from progstore.store.sqlite.checkpoint import wal_size
 from progstore.store.sqlite.engines import open_read_only, raw_of
-from progstore.store.sqlite.files import Pages, check_path
+from progstore.store.sqlite.files import Pages, absolute, check_path
 
 if TYPE_CHECKING:
     from progstore.store.reader import Reader
@@ -51,7 +51,7 @@ def backup(location: SqliteLocation, reader: Reader, target: str) -> int:
 
     Raises StoreError where the target exists or cannot be made.
     """
-    path = check_path(os.path.abspath(os.path.expanduser(target)))
+    path = check_path(absolute(target))
     with reader.alone(lambda: closing(open_read_only(location))) as source:
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
