@@ -80,9 +80,11 @@ def roughly(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in their two largest units: 4.2 s, 12 s, 3 min 05 s, 2 h 03 min, 3 d 04 h."""
+    """Seconds in their two largest units: 4.2 s, 12 s, 3 min 05 s, 2 h 03 min, 3 d 04 h; else "forever"."""
     if seconds < 9.95:
         return f"{max(seconds, 0.0):.1f} s"
+    if not seconds < 1e15:
+        return "forever"
     whole = int(seconds + 0.5)
     if whole < 60:
         return f"{whole} s"

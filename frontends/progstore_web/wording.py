@@ -60,7 +60,7 @@ def percent(value: float | None, *, simulated: bool = False, steps: float | None
 
 def rate(value: float | None, unit: str) -> str:
     """Units per second, "410 file/s"; where it is slow seconds for one, "4.2 s/file"."""
-    if value is None or value <= 0:
+    if value is None or value <= 0 or math.isinf(1 / value):
         return ""
     if unit in BYTES:
         return f"{size(value)}/s"
@@ -70,9 +70,11 @@ def rate(value: float | None, unit: str) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them: "0.04 s", "4.2 s", "12 s", "3 min 12 s", "2 h 5 min", "3 d 4 h"."""
+    """Seconds as people say them: "0.04 s", "4.2 s", "12 s", "3 min 12 s", "2 h 5 min", "3 d 4 h", "forever"."""
     if seconds is None:
         return ""
+    if not seconds < 1e15:
+        return "forever"
     if seconds < 10:
         return f"{max(seconds, 0.0):.{2 if seconds < 0.995 else 1}f} s"
     whole = int(seconds)

@@ -128,6 +128,7 @@ def test_numbers_are_said_as_people_say_them() -> None:
     assert percent(12.3, simulated=True) == "~12%"
     assert rate(0.1, "file") == "10 s/file"
     assert rate(1500, "B") == "1.5 kB/s"
+    assert rate(1e-310, "file") == ""
     assert one_line("a\x1b[2Jb\r\nc\ud800") == "a\\x1b[2Jb  c\\ud800"
 
 
