@@ -17,7 +17,7 @@ class State(NamedTuple):
     tone: str
 
 
-_TONES: dict[Status | Life, str] = {
+TONES: dict[Status | Life, str] = {
     Status.PENDING: "idle",
     Status.RUNNING: "live",
     Status.COMPLETE: "good",
@@ -29,12 +29,13 @@ _TONES: dict[Status | Life, str] = {
     Life.UNREACHABLE: "warn",
     Life.UNKNOWN: "warn",
 }
+"""The tone of everything that `state` may give."""
 
 
 def state(view: SessionView | TaskView) -> State:
     """How a session or task stands: what the reader concluded where its owner may be gone, else the stored status."""
     stands = wording.state(view)
-    return State(str(stands), _TONES[stands])
+    return State(str(stands), TONES[stands])
 
 
 def counted(task: TaskView) -> str:
@@ -85,12 +86,6 @@ def duration(seconds: float | None) -> str:
     if whole < 86_400:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
-
-
-def clock(session: SessionView) -> str:
-    """How wrong the clock of its host is, as "5 min 2 s ahead"; empty where it is right."""
-    offset = session.wrong_clock
-    return "" if offset is None else f"{duration(abs(offset))} {'ahead' if offset > 0 else 'behind'}"
 
 
 def utc(at: float) -> str:
