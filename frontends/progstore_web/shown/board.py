@@ -161,6 +161,12 @@ class Board:
         """Whether nothing was ever recorded."""
         return not (self.active or self.recovered or self.attention or self.completed)
 
+    @property
+    def tasks(self) -> list[TaskView]:
+        """All tasks that are shown."""
+        lanes = (self.active, self.recovered, self.attention, self.completed)
+        return [row.task for lane in lanes for card in lane.cards for row in card.rows]
+
     def headline(self) -> list[tuple[str, str]]:
         """The page in one sentence, as (tone, words): 3 running, 1 pending, 1 lost, 1 stale."""
         going = tally(card.session for card in self.active.cards)
