@@ -87,7 +87,8 @@ def headline(board: Board) -> str:
     """The board in one sentence."""
     going = tally(card.session for card in board.lane(Lane.ACTIVE))
     troubled = tally(card.session for card in board.lane(Lane.ATTENTION))
-    said = [] if Status.RUNNING in going else ["nothing running"]
+    # What was not looked at may run.
+    said = [] if Status.RUNNING in going or board.more_live else ["nothing running"]
     return ", ".join([*said, *going.values(), *troubled.values(), *(["and more"] if board.more_live else [])])
 
 

@@ -100,6 +100,7 @@ def test_many_that_wait_are_said_apart_and_do_not_hide_one_that_runs(store_path:
     assert headline(board) == "1 running, 99 pending, and more"
     assert rows_of(board, Choices())[0].label == "Active (100+)"
     assert headline(Board()) == "nothing running"
+    assert headline(Board(more_live=True)) == "and more"
 
 
 def test_what_was_written_wrongly_is_shown_as_what_it_can_be_and_the_board_goes_on(

@@ -170,16 +170,17 @@ class Board:
     def headline(self) -> list[tuple[str, str]]:
         """The page in one sentence, as (tone, words): 3 running, 1 pending, 1 lost, 1 stale."""
         going = tally(card.session for card in self.active.cards)
-        parts = [] if Status.RUNNING in going else [("idle", "nothing running")]
+        # What was not looked at may run.
+        parts = [] if Status.RUNNING in going or self.has_more_live else [("idle", "nothing running")]
         parts += [(TONES[stands], words) for stands, words in going.items()]
         if self.recovered:
             parts.append(("warn", f"{len(self.recovered)} recovered"))
         troubled = tally(card.session for card in self.attention.cards)
         parts += [(TONES[stands], words) for stands, words in troubled.items()]
-        if self.attention.more:
-            parts.append(("warn", f"{self.attention.more} more"))
         if self.has_more_live:
             parts.append(("idle", "and more"))
+        elif self.attention.more:
+            parts.append(("warn", f"{self.attention.more} more"))
         return parts
 
     def to_dict(self) -> dict[str, Any]:
