@@ -236,11 +236,10 @@ def _is_number(text: str) -> bool:
 
 
 def _is_over(view: SessionView | TaskView) -> bool:
-    """Whether nothing of it goes on; a session with an error may have tasks that do."""
+    """Whether nothing of it goes on."""
     if view.verdict is not None and view.verdict.life is Life.LOST:
         return True
-    going = isinstance(view, SessionView) and (view.counts.get("running") or view.counts.get("pending"))
-    return view.status.is_terminal and not going
+    return view.is_over if isinstance(view, SessionView) else view.status.is_terminal
 
 
 def _said(run: str, words: str) -> dict[str, str]:

@@ -168,6 +168,11 @@ class SessionView:
     stop_requested_at: float | None = None
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has ended and none of its tasks goes on; one with an error may have others that do."""
+        return self.status.is_terminal and not self.counts.get("running") and not self.counts.get("pending")
+
+    @property
     def wrong_clock(self) -> float | None:
         """`clock_offset` where it is so large that the host's clock must be wrong, or this one; else None."""
         offset = self.clock_offset

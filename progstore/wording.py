@@ -5,10 +5,20 @@ What a job said of itself is given as it is: each frontend escapes in the way of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import NamedTuple
 
 from progstore.values import Life, SessionView, Status, TaskView
+
+
+class Lane(StrEnum):
+    """Where a session stands on a board, as it is said above it."""
+
+    ACTIVE = "Active"
+    ATTENTION = "Needs attention"
+    COMPLETED = "Completed"
 
 
 class Sign(NamedTuple):
@@ -34,6 +44,8 @@ SIGNS = {
     Life.UNKNOWN: Sign("?", "?", "yellow"),
 }
 """The sign of everything that `state` may give."""
+ATTENTION_SECONDS = 24 * 3600.0
+"""How long an error needs attention; later it is one of the completed sessions."""
 BYTES = frozenset({"B", "byte", "bytes"})
 """Units that are scaled: 1,200,000 B is said as 1.2 MB."""
 _SCALES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -44,6 +56,42 @@ def state(view: SessionView | TaskView) -> Status | Life:
     if view.status is Status.RUNNING and view.verdict is not None and view.verdict.life is not Life.ALIVE:
         return view.verdict.life
     return view.status
+
+
+def lane(session: SessionView, now: float) -> Lane:
+    """Where it stands at `now` (seconds UTC): what goes on as it should or has yet to begin is active; what is over has
+    completed, unless it is a new error.
+    """
+    if session.is_over:
+        # A declared session has no end of its own.
+        is_news = (session.ended_at or session.started_at or 0.0) > now - ATTENTION_SECONDS
+        return Lane.ATTENTION if is_news and session.status is Status.ERROR else Lane.COMPLETED
+    stands = state(session)
+    return Lane.ATTENTION if isinstance(stands, Life) or stands is Status.ERROR else Lane.ACTIVE
+
+
+def running_first(sessions: Iterable[SessionView]) -> list[SessionView]:
+    """Each of them once, as it was read last: the newest first, and what has yet to begin after all that has."""
+
+    def urgency(session: SessionView) -> tuple[bool, float, int]:
+        return session.status is not Status.PENDING, session.started_at or 0.0, session.id
+
+    return sorted({session.id: session for session in sessions}.values(), key=urgency, reverse=True)
+
+
+def tally(sessions: Iterable[SessionView]) -> dict[Status | Life, str]:
+    """How many of them stand how, in words: "2 running", "3 pending", "2 errors"; what comes first is said first."""
+    counts = Counter(map(state, sessions))
+    return {
+        stands: f"{count:,} {'errors' if stands is Status.ERROR and count > 1 else stands}"
+        for stands, count in counts.items()
+    }
+
+
+def clock_error(session: SessionView) -> str:
+    """How wrong the clock of its host is: "5 min 02 s ahead"; empty where it is right."""
+    offset = session.wrong_clock
+    return "" if offset is None else f"{duration(abs(offset))} {'ahead' if offset > 0 else 'behind'}"
 
 
 def failure(task: TaskView) -> str:
@@ -80,9 +128,11 @@ def roughly(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in their two largest units: 4.2 s, 12 s, 3 min 05 s, 2 h 03 min, 3 d 04 h."""
+    """Seconds in their two largest units: 4.2 s, 12 s, 3 min 05 s, 2 h 03 min, 3 d 04 h; else "forever"."""
     if seconds < 9.95:
         return f"{max(seconds, 0.0):.1f} s"
+    if not seconds < 1e15:
+        return "forever"
     whole = int(seconds + 0.5)
     if whole < 60:
         return f"{whole} s"

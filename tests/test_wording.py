@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from progstore import Life, Status, wording
@@ -55,6 +57,7 @@ def test_what_changes_all_the_time_is_said_roughly(value: float, said: str) -> N
         (7380, "2 h 03 min"),
         (273_600, "3 d 04 h"),
         (1e8, "1,157 d 09 h"),
+        (math.inf, "forever"),
     ],
 )
 def test_durations_are_said_in_two_units(seconds: float, said: str) -> None:

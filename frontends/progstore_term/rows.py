@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from progstore import Life, SessionView, Status, TaskView
-from progstore.wording import duration, failure, number, state, tree
-from progstore_term.board import LANES, Board, Card
+from progstore.wording import Lane, clock_error, duration, failure, number, state, tally, tree
+from progstore_term.board import Board, Card
 from progstore_term.wording import clock, counted, left, one_line, percent, rate, reason
 
 SORTS = ("newest", "name", "percent", "time")
@@ -69,12 +69,13 @@ class Row:
 def rows_of(board: Board, choices: Choices) -> list[Row]:
     """All rows of the board, lane by lane."""
     rows: list[Row] = []
-    for lane in LANES:
+    more = {Lane.ACTIVE: board.more_live, Lane.COMPLETED: board.older}
+    for lane in Lane:
         cards = _sorted(board.lane(lane), choices.sort)
         if not cards:
             continue
-        rows.append(Row(label=f"{lane} ({len(cards)}{'+' if board.older and lane == LANES[-1] else ''})"))
-        listed = cards if choices.show_all or lane != "Completed" else cards[:COMPLETED_SHOWN]
+        rows.append(Row(label=f"{lane} ({len(cards)}{'+' if more.get(lane) else ''})"))
+        listed = cards if choices.show_all or lane is not Lane.COMPLETED else cards[:COMPLETED_SHOWN]
         for card in listed:
             rows += _card_rows(card, choices)
         if len(cards) > len(listed):
@@ -84,12 +85,11 @@ def rows_of(board: Board, choices: Choices) -> list[Row]:
 
 def headline(board: Board) -> str:
     """The board in one sentence."""
-    said = [f"{len(board.lane('Active')) or 'nothing'} running"]
-    words: dict[str, int] = {}
-    for card in board.lane("Needs attention"):
-        word = str(state(card.session))
-        words[word] = words.get(word, 0) + 1
-    return ", ".join([*said, *(f"{count} {word}" for word, count in words.items())])
+    going = tally(card.session for card in board.lane(Lane.ACTIVE))
+    troubled = tally(card.session for card in board.lane(Lane.ATTENTION))
+    # What was not looked at may run.
+    said = [] if Status.RUNNING in going or board.more_live else ["nothing running"]
+    return ", ".join([*said, *going.values(), *troubled.values(), *(["and more"] if board.more_live else [])])
 
 
 def _sorted(cards: Sequence[Card], sort: str) -> list[Card]:
@@ -108,7 +108,7 @@ def _card_rows(card: Card, choices: Choices) -> Iterator[Row]:
         yield _task_row(card.tasks[0], session, label=_both_names(session, card.tasks[0]), key=("session", session.id))
         return
     key: Key = ("session", session.id)
-    folded = (card.lane == "Completed") != (key in choices.turned)
+    folded = (card.lane is Lane.COMPLETED) != (key in choices.turned)
     yield _session_row(session, folds=bool(card.tasks), folded=folded)
     if folded:
         return
@@ -201,10 +201,8 @@ def _task_row(
 
 
 def _program(session: SessionView) -> str:
-    offset = session.wrong_clock
-    if offset is None:
-        return one_line(session.program)
-    return f"its clock is {duration(abs(offset))} {'ahead' if offset > 0 else 'behind'}  {one_line(session.program)}"
+    wrong = clock_error(session)
+    return f"its clock is {wrong}  {one_line(session.program)}" if wrong else one_line(session.program)
 
 
 def _detail(what: str, view: SessionView | TaskView, said: str) -> str:

@@ -36,7 +36,7 @@ def percent(value: float | None, *, simulated: bool) -> str:
 
 def rate(value: float | None, unit: str) -> str:
     """Units per second, "410 file/s"; where it is slow seconds for one, "4.2 s/file"."""
-    if value is None or value <= 0:
+    if value is None or value <= 0 or math.isinf(1 / value):
         return ""
     if unit in BYTES:
         return f"{size(value)}/s"

@@ -15,6 +15,8 @@ Points = Sequence[tuple[float, float]]
 WIDTH = 100.0
 NARROWEST = 0.3
 """Percent of the axis that a span takes at least, lest it cannot be seen."""
+SMALLEST = 1e-300
+"""A count that still has an axis of its own; near the smallest floats a step of one would be 0."""
 _SECONDS = (
     0.1,
     0.2,
@@ -91,7 +93,7 @@ def rates(curve: Points) -> list[tuple[float, float]]:
 
 def count_axis(largest: float) -> Axis:
     """An axis for counts up to `largest`, in three to five round steps."""
-    if not 0 < largest < math.inf:
+    if not SMALLEST < largest < math.inf:
         return Axis(1.0, 2)
     scale = 10.0 ** math.floor(math.log10(largest / 5))
     return _stepped(largest, (scale, 2 * scale, 2.5 * scale, 5 * scale, 10 * scale))

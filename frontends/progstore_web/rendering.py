@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 import progstore
 from progstore import SessionView
-from progstore.wording import amount, number
+from progstore.wording import amount, clock_error, number
 from progstore_web import charts, wording
 from progstore_web.assets import Assets
 from progstore_web.bars import session_bar, task_bar
@@ -39,7 +39,7 @@ class Templates:
         )
         self._environment.filters.update(
             amount=amount,
-            clock=wording.clock,
+            clock=clock_error,
             counted=wording.counted,
             duration=wording.duration,
             iso=wording.iso,

@@ -17,7 +17,7 @@ class State(NamedTuple):
     tone: str
 
 
-_TONES: dict[Status | Life, str] = {
+TONES: dict[Status | Life, str] = {
     Status.PENDING: "idle",
     Status.RUNNING: "live",
     Status.COMPLETE: "good",
@@ -29,12 +29,13 @@ _TONES: dict[Status | Life, str] = {
     Life.UNREACHABLE: "warn",
     Life.UNKNOWN: "warn",
 }
+"""The tone of everything that `state` may give."""
 
 
 def state(view: SessionView | TaskView) -> State:
     """How a session or task stands: what the reader concluded where its owner may be gone, else the stored status."""
     stands = wording.state(view)
-    return State(str(stands), _TONES[stands])
+    return State(str(stands), TONES[stands])
 
 
 def counted(task: TaskView) -> str:
@@ -60,7 +61,7 @@ def percent(value: float | None, *, simulated: bool = False, steps: float | None
 
 def rate(value: float | None, unit: str) -> str:
     """Units per second, "410 file/s"; where it is slow seconds for one, "4.2 s/file"."""
-    if value is None or value <= 0:
+    if value is None or value <= 0 or math.isinf(1 / value):
         return ""
     if unit in BYTES:
         return f"{size(value)}/s"
@@ -70,9 +71,11 @@ def rate(value: float | None, unit: str) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them: "0.04 s", "4.2 s", "12 s", "3 min 12 s", "2 h 5 min", "3 d 4 h"."""
+    """Seconds as people say them: "0.04 s", "4.2 s", "12 s", "3 min 12 s", "2 h 5 min", "3 d 4 h", "forever"."""
     if seconds is None:
         return ""
+    if not seconds < 1e15:
+        return "forever"
     if seconds < 10:
         return f"{max(seconds, 0.0):.{2 if seconds < 0.995 else 1}f} s"
     whole = int(seconds)
@@ -83,12 +86,6 @@ def duration(seconds: float | None) -> str:
     if whole < 86_400:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
-
-
-def clock(session: SessionView) -> str:
-    """How wrong the clock of its host is, as "5 min 2 s ahead"; empty where it is right."""
-    offset = session.wrong_clock
-    return "" if offset is None else f"{duration(abs(offset))} {'ahead' if offset > 0 else 'behind'}"
 
 
 def utc(at: float) -> str:

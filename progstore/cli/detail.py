@@ -13,7 +13,7 @@ from progstore.cli.table import render
 from progstore.cli.text import cut, duration, items, lines, local_time, one_line, plural
 from progstore.errors import NotFound
 from progstore.values import EventView, SessionView, Status, TaskView, Verdict
-from progstore.wording import SIGNS, state
+from progstore.wording import SIGNS, clock_error, state
 
 if TYPE_CHECKING:
     from progstore.store.store import Store
@@ -158,10 +158,8 @@ def _times(view: SessionView | TaskView) -> list[tuple[str, str]]:
 
 
 def _clock(session: SessionView) -> str:
-    offset = session.wrong_clock
-    if offset is None:
-        return ""
-    return f"{duration(abs(offset))} {'ahead' if offset > 0 else 'behind'}; times are shown by the clock here"
+    wrong = clock_error(session)
+    return f"{wrong}; times are shown by the clock here" if wrong else ""
 
 
 def _host(view: SessionView | TaskView) -> str:

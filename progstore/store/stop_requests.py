@@ -50,7 +50,7 @@ def requested(connection: Connection, uids: Iterable[str]) -> frozenset[str]:
 def _is_over(session: SessionView) -> bool:
     if session.verdict is not None and session.verdict.life is Life.LOST:
         return True
-    return session.status.is_terminal and not session.counts.get("running") and not session.counts.get("pending")
+    return session.is_over
 
 
 def _ending(session: SessionView) -> str:

@@ -56,6 +56,21 @@ def test_the_examples_of_a_page_run_in_order(
             _run([sys.executable, "-c", text], tmp_path, reader_environment)
 
 
+def test_the_display_of_the_page_about_frontends_draws(tmp_path: Path, reader_environment: dict[str, str]) -> None:
+    """Where a package is installed that names it as the page says."""
+    page = (ROOT / "docs" / "write-a-frontend.md").read_text("utf-8")
+    (source,) = (text for _, text in BLOCK.findall(page) if text.startswith("# progstore_ends.py"))
+    named = re.search(r'^\[project\.entry-points\."(progstore\.displays)"\]\n(ends = )"(.*)"$', page, re.MULTILINE)
+    assert named is not None
+    package = tmp_path / "progstore_ends-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: progstore-ends\nVersion: 1.0\n", encoding="utf-8")
+    (package / "entry_points.txt").write_text(f"[{named[1]}]\n{named[2]}{named[3]}\n", encoding="utf-8")
+    (tmp_path / "progstore_ends.py").write_text(source, encoding="utf-8")
+    job = "import progstore\nfor file in progstore.track(range(3), 'Ingest', unit='file', bar='ends'): pass"
+    assert _run([sys.executable, "-c", job], tmp_path, reader_environment) == "'Ingest': 3 file, complete\n"
+
+
 def _run_console(text: str, folder: Path, environment: dict[str, str]) -> None:
     command = ""
     expected: list[str] = []

@@ -69,7 +69,8 @@ def addresses(store: progstore.Store) -> list[str]:
     forms = [f"/{each}{form}" for each in ("history", "names", "timeline", "store") for form in ("", ".json", ".csv")]
     asked = quote("SELECT * FROM v_sessions AS s, v_tasks AS t, v_events AS e ORDER BY s.id, t.id, e.id LIMIT 50")
     return [
-        *("/", "/live/now", "/sessions/1", "/sessions/2", "/live/sessions/1"),
+        *("/", "/live/now", "/now.json", "/now.csv", "/sessions/1", "/sessions/2", "/live/sessions/1"),
+        *("/sessions/1.json", "/sessions/2.csv", "/compare.csv?task=1&task=4"),
         *("/sessions/1/tasks/1", "/sessions/2/tasks/4", "/live/sessions/1/tasks/1", "/compare?task=1&task=4"),
         *(*forms, f"/history?q={filtered}", "/history?sort=-took", f"/names?{history}", f"/names/badge.svg?{history}"),
         *("/timeline?by=host", "/compare.json?task=1&task=4", "/live/sessions/2"),

@@ -46,7 +46,7 @@ class Board:
 
     def start(self) -> None:
         """Serve, until it is killed."""
-        serving = ("ui", "--host", self.machine.address, "--no-open", "--allow-host", self.machine.address)
+        serving = ("ui", "--host", self.machine.address, "--no-open")
         tokens = {"PROGSTORE_TOKEN": ADMIN, "PROGSTORE_PUSH_TOKEN": PUSHER, "PROGSTORE_URL": "board.db"}
         self.server = self.machine.start(sys.executable, "-m", "progstore", *serving, **tokens)
         assert self.server.stdout is not None

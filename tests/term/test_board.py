@@ -8,17 +8,20 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 import progstore
 from progstore import Filter, Life, Verdict
+from progstore.wording import Lane
 from progstore_term.board import Board, BoardReader
 from progstore_term.reading import Reading
-from progstore_term.rows import SORTS, Choices, rows_of
+from progstore_term.rows import SORTS, Choices, headline, rows_of
 from progstore_term.table import Style, lines_of
 from progstore_term.wording import left, one_line, percent, rate
+from tests.store.conftest import Filled
 from tests.term.conftest import Stage
 
 
@@ -82,6 +85,24 @@ def test_a_board_on_which_nothing_lives_is_not_read_again(run_program: Callable[
         assert reader.again(board, time.time()) is board
 
 
+def test_many_that_wait_are_said_apart_and_do_not_hide_one_that_runs(store_path: Path) -> None:
+    """Only so many are looked at, and the board says that there are more."""
+    with closing(Filled(store_path)) as filled, filled.together():
+        process = filled.process()
+        session = filled.session("busy", status=None, process_id=process, started_at=filled.now - 90)
+        filled.task(session, status="running", process_id=process)
+        for _ in range(101):
+            filled.session("waits", status=None, kind="declared")
+    with progstore.open_store() as store:
+        board = BoardReader(store).read(time.time())
+    busy, *_ = board.lane(Lane.ACTIVE)
+    assert busy.session.name == "busy"
+    assert headline(board) == "1 running, 99 pending, and more"
+    assert rows_of(board, Choices())[0].label == "Active (100+)"
+    assert headline(Board()) == "nothing running"
+    assert headline(Board(more_live=True)) == "and more"
+
+
 def test_what_was_written_wrongly_is_shown_as_what_it_can_be_and_the_board_goes_on(
     run_program: Callable[..., str],
 ) -> None:
@@ -110,7 +131,7 @@ def test_a_lost_session_changes_its_lane_at_the_next_look(stage: Stage) -> None:
         (task,) = card.tasks
         alive = Verdict(life=Life.ALIVE, reason="it lived when we looked")
         before = replace(
-            card, session=replace(card.session, verdict=alive), tasks=(replace(task, verdict=alive),), lane="Active"
+            card, session=replace(card.session, verdict=alive), tasks=(replace(task, verdict=alive),), lane=Lane.ACTIVE
         )
         (after,) = reader.again(Board(cards=(before,)), time.time()).cards
     assert after.lane == "Needs attention"
@@ -128,6 +149,7 @@ def test_numbers_are_said_as_people_say_them() -> None:
     assert percent(12.3, simulated=True) == "~12%"
     assert rate(0.1, "file") == "10 s/file"
     assert rate(1500, "B") == "1.5 kB/s"
+    assert rate(1e-310, "file") == ""
     assert one_line("a\x1b[2Jb\r\nc\ud800") == "a\\x1b[2Jb  c\\ud800"
 
 

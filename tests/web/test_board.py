@@ -49,6 +49,42 @@ def test_an_empty_lane_has_nothing_to_clear(site: httpx.Client, filled: Filled) 
     assert "1 running" in text_of(page)
 
 
+def test_what_has_not_begun_is_not_said_to_run(site: httpx.Client, filled: Filled) -> None:
+    """It is counted apart; programs are told the same."""
+    filled.task(filled.session("waits", status=None, kind="declared"), status="pending")
+    assert site.get("/api/v1/now").json()["headline"] == "nothing running, 1 pending"
+    assert "<title>nothing running, 1 pending · progstore</title>" in site.get("/").text
+
+
+def test_many_that_wait_do_not_hide_one_that_runs(site: httpx.Client, filled: Filled) -> None:
+    """It stands above them though they are newer. Only so many are looked at; the page says so, and where more are."""
+    process = filled.process()
+    with filled.together():
+        session = filled.session("busy", status=None, process_id=process, started_at=filled.now - 90)
+        filled.task(session, status="running", process_id=process)
+        for _ in range(101):
+            filled.session("waits", status=None, kind="declared")
+    page = site.get("/").text
+    active = lane(page, "active")
+    assert active.index("busy") < active.index("waits")
+    assert "/history?q=is:live" in active
+    assert "Active 100+" in text_of(active)
+    assert "1 running, 99 pending, and more" in re.sub(" ,", ",", text_of(page))
+
+
+@pytest.mark.parametrize(("status", "found_by"), [("error", "status:error"), (None, "is:live")])
+def test_what_needs_attention_beyond_what_is_shown_is_linked(
+    site: httpx.Client, filled: Filled, status: str | None, found_by: str
+) -> None:
+    """The link leads to where it is: what was lost has no end, and is stored as running."""
+    process = filled.dead_process()
+    for _ in range(13):
+        session = filled.session(status=status, process_id=process)
+        filled.task(session, status=status or "running", process_id=process)
+    attention = lane(site.get("/").text, "attention")
+    assert f'<a href="/history?q={found_by}">+ 1 more</a>' in attention
+
+
 def test_who_may_only_look_is_offered_no_button(serve: Serve, filled: Filled) -> None:
     """Neither for completed nor for failed sessions."""
     filled.task(filled.session())

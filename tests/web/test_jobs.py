@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import subprocess
 import sys
@@ -97,6 +99,21 @@ def test_each_job_has_a_form_made_from_its_signature(serve: Serve, jobs: Mapping
         assert part in text, part
     assert text.count("never run") == 2
     assert text.count("<details>") == 1
+
+
+def test_jobs_and_their_last_runs_are_had_as_json_and_csv(
+    serve: Serve, jobs: Mapping[str, progstore.Job], filled: Filled
+) -> None:
+    """Where there are jobs; without, there is no such page."""
+    filled.meta(filled.session("tidy", status="error"), job="tidy")
+    site = serve(jobs=jobs)
+    reindex, tidy = site.get("/jobs.json").json()["items"]
+    assert (reindex["name"], reindex["last"], tidy["last"]["status"]) == ("reindex", None, "error")
+    head, first, last = csv.reader(io.StringIO(site.get("/jobs.csv").text))
+    assert dict(zip(head, first, strict=True))["parameters"].startswith("folder, width, mode")
+    assert last[:5] == ["tidy", "", "", "1", "error"]
+    assert "hush" not in site.get("/jobs.json").text
+    assert {serve().get(path).status_code for path in ("/jobs", "/jobs.json", "/jobs.csv")} == {404}
 
 
 def test_what_is_wrong_is_said_where_it_was_typed(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import re
 import signal
 import sqlite3
@@ -15,6 +17,7 @@ import httpx
 import pytest
 
 import progstore
+from tests.store.conftest import Filled
 
 Serve = Callable[..., httpx.Client]
 Program = Callable[..., Any]
@@ -172,6 +175,28 @@ def test_whatever_a_job_can_name_is_shown_as_text(site: httpx.Client, run_progra
         answer = site.get(path)
         assert answer.headers["content-type"] == "application/json"
         assert evil in answer.text.replace('\\"', '"')
+
+
+@pytest.mark.parametrize("page", ["/now", "/sessions/1", "/compare"])
+def test_what_a_page_shows_is_had_as_json_and_csv(site: httpx.Client, filled: Filled, page: str) -> None:
+    """Under its address with that ending, which the page links; the table has a line for each task that is shown."""
+    session = filled.session()
+    for name in ("Fetch", "=1+1"):
+        filled.task(session, name)
+    asked = "?task=1&task=2" if page == "/compare" else ""
+    shown = site.get(f"{page.removesuffix('/now') or '/'}{asked}").text
+    for ending in (".json", ".csv"):
+        assert f'href="{html.escape(page + ending + asked)}"' in shown
+    assert '"name":"Fetch"' in site.get(f"{page}.json{asked}").text
+    table = site.get(f"{page}.csv{asked}")
+    assert table.headers["content-type"].startswith("text/csv")
+    lines = {line["name"]: line for line in csv.DictReader(io.StringIO(table.text))}
+    assert set(lines) == {"Fetch", "'=1+1"}
+    assert (lines["Fetch"]["session_id"], lines["Fetch"]["done"]) == ("1", "100.0")
+    again = site.get(f"{page}.csv{asked}", headers={"if-none-match": table.headers["etag"]})
+    assert again.status_code == 304
+    for wrong in (".xml", ".json.csv"):
+        assert site.get(f"{page}{wrong}{asked}").status_code == 404
 
 
 def test_text_of_another_encoding_is_shown(site: httpx.Client, run_program: Callable[..., str]) -> None:

@@ -44,7 +44,7 @@ def addresses(filled: Filled) -> list[Address]:
 
 def _addresses(app: Any) -> Iterator[Address]:
     for route in app.app.routes:
-        path = re.sub(r"\{(session_id|task_id|task)(:\w+)?\}", "1", route.path_format)
+        path = re.sub(r"\{(session_id|session|task_id|task)(:\w+)?\}", "1", route.path_format)
         path = re.sub(r"\{\w+(:\w+)?\}", "unknown", path)
         if OPEN.fullmatch(path):
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from progstore_web import wording
@@ -39,6 +41,7 @@ def test_a_percent_from_the_clock_is_marked() -> None:
         (0.001, "", "16 min 40 s/item"),
         (3.1e7, "B", "31.0 MB/s"),
         (2, "", "2 item/s"),
+        (1e-310, "file", ""),
     ],
 )
 def test_rates_are_said_per_second_or_slow_ones_per_item(value: float | None, unit: str, said: str) -> None:
@@ -57,6 +60,7 @@ def test_rates_are_said_per_second_or_slow_ones_per_item(value: float | None, un
         (192, "3 min 12 s"),
         (7500, "2 h 5 min"),
         (273_600, "3 d 4 h"),
+        (math.inf, "forever"),
     ],
 )
 def test_durations_are_said_in_two_units(seconds: float | None, said: str) -> None:

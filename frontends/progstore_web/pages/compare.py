@@ -9,7 +9,9 @@ from litestar.params import FromQuery
 
 from progstore_web.conditional import AnyRequest, answer
 from progstore_web.shown.comparison import read_comparison
+from progstore_web.shown.history import table_of
 from progstore_web.site import Site
+from progstore_web.tables import MEDIA_TYPE
 
 
 def routes(site: Site) -> list[HTTPRouteHandler]:
@@ -23,4 +25,8 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
     def compare_json(request: AnyRequest, task: FromQuery[list[int] | None] = None) -> Response[bytes]:
         return answer(request, msgspec.json.encode(read_comparison(site.store, task or []).to_dict()))
 
-    return [compare, compare_json]
+    @get("/compare.csv", sync_to_thread=True)
+    def compare_csv(request: AnyRequest, task: FromQuery[list[int] | None] = None) -> Response[bytes]:
+        return answer(request, table_of(read_comparison(site.store, task or []).tasks), MEDIA_TYPE)
+
+    return [compare, compare_json, compare_csv]

@@ -11,18 +11,17 @@ from litestar.handlers import HTTPRouteHandler
 from progstore import BadFilter
 from progstore_web.conditional import AnyRequest, answer
 from progstore_web.shown.history import (
-    COLUMNS,
     NEWEST_FIRST,
     PAGE,
     Asked,
     History,
-    lines_of,
     read_history,
     read_tasks,
     sql,
+    table_of,
 )
 from progstore_web.site import Site, root_of
-from progstore_web.tables import MEDIA_TYPE, csv_of
+from progstore_web.tables import MEDIA_TYPE
 
 LARGEST_PAGE = 500
 PARAMETERS = ("q", "nested", "sort", "cursor", "limit")
@@ -50,8 +49,7 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
     @get("/history.csv", sync_to_thread=True)
     def history_csv(request: AnyRequest) -> Response[bytes]:
         shown = read_tasks(site.store, _asked(request))
-        body = csv_of(COLUMNS, lines_of(shown.page.items))
-        return _with_next(request, answer(request, body, MEDIA_TYPE), shown)
+        return _with_next(request, answer(request, table_of(shown.page.items), MEDIA_TYPE), shown)
 
     return [history, history_json, history_csv]
 

@@ -1,7 +1,8 @@
-"""The page of jobs: what may be started here, each with a form made from its signature."""
+"""The page of jobs: what may be started here, each with a form made from its signature; and its data."""
 
 from __future__ import annotations
 
+import msgspec
 from litestar import Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.exceptions import HTTPException, NotFoundException
@@ -9,20 +10,27 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from progstore import BadArguments, StoreBusy
-from progstore_web.conditional import AnyRequest
+from progstore_web.conditional import AnyRequest, answer
 from progstore_web.pages.forms import Fields, form_key, read_form
-from progstore_web.shown.jobs import Offer, arguments_of, offer_of, read_offers
+from progstore_web.shown.jobs import COLUMNS, Offer, arguments_of, offer_of, read_offers
 from progstore_web.site import Site, root_of, see
+from progstore_web.tables import MEDIA_TYPE, csv_of
 
 
 def routes(site: Site) -> list[HTTPRouteHandler]:
-    """The page, and what its forms send."""
+    """The page, its data, and what its forms send."""
 
     @get("/jobs", sync_to_thread=True)
     def jobs(request: AnyRequest) -> Response[bytes]:
-        if not site.jobs:
-            raise NotFoundException
         return _page(site, request, None)
+
+    @get("/jobs.json", sync_to_thread=True)
+    def jobs_json(request: AnyRequest) -> Response[bytes]:
+        return answer(request, msgspec.json.encode({"items": [offer.to_dict() for offer in _offers(site)]}))
+
+    @get("/jobs.csv", sync_to_thread=True)
+    def jobs_csv(request: AnyRequest) -> Response[bytes]:
+        return answer(request, csv_of(COLUMNS, (offer.line() for offer in _offers(site))), MEDIA_TYPE)
 
     @post("/jobs/{name:str}", status_code=200)
     async def start(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
@@ -30,7 +38,7 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
         site.check_writer(request, form_key(fields))
         return await sync_to_thread(_start, site, request, name, fields)
 
-    return [jobs, start]
+    return [jobs, jobs_json, jobs_csv, start]
 
 
 def _start(site: Site, request: AnyRequest, name: str, fields: Fields) -> Response[bytes]:
@@ -48,5 +56,10 @@ def _start(site: Site, request: AnyRequest, name: str, fields: Fields) -> Respon
 
 
 def _page(site: Site, request: AnyRequest, refused: Offer | None, *, status: int = 200) -> Response[bytes]:
-    offers = read_offers(site.store, site.jobs.offered, refused)
-    return site.page(request, "jobs.html", status=status, offers=offers)
+    return site.page(request, "jobs.html", status=status, offers=_offers(site, refused))
+
+
+def _offers(site: Site, refused: Offer | None = None) -> tuple[Offer, ...]:
+    if not site.jobs:
+        raise NotFoundException
+    return read_offers(site.store, site.jobs.offered, refused)

@@ -20,7 +20,7 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
     @get("/sessions/{session_id:int}/tasks/{task:str}", sync_to_thread=True)
     def show(request: AnyRequest, session_id: FromPath[int], task: FromPath[str]) -> Response[bytes]:
         number, _, form = task.partition(".")
-        found = read_task(site.store, session_id, _id(number))
+        found = read_task(site.store, session_id, number_of(number))
         if form == "json":
             return answer(request, msgspec.json.encode(found.to_dict()))
         if form == "csv":
@@ -31,12 +31,13 @@ def routes(site: Site) -> list[HTTPRouteHandler]:
 
     @get("/live/sessions/{session_id:int}/tasks/{task:str}", sync_to_thread=True)
     def live(request: AnyRequest, session_id: FromPath[int], task: FromPath[str]) -> Response[bytes]:
-        return site.page(request, "_task.html", shown=read_task(site.store, session_id, _id(task)))
+        return site.page(request, "_task.html", shown=read_task(site.store, session_id, number_of(task)))
 
     return [show, live]
 
 
-def _id(written: str) -> int:
+def number_of(written: str) -> int:
+    """The number of a session or task, as it stands in a path. Raises NotFoundException."""
     if not (written.isascii() and written.isdecimal() and len(written) < 20):
         raise NotFoundException
     return int(written)

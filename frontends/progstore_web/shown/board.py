@@ -6,28 +6,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from progstore import Filter, Life, SessionView, Status, Store, StoreError, StoreNotFound, TaskView
-from progstore.wording import BYTES, amount, failure, number
+from progstore import Filter, Life, SessionView, Status, Store, StoreError, StoreNotFound, TaskView, wording
+from progstore.wording import BYTES, amount, failure, number, running_first, tally
 from progstore_web.bars import Bar, session_bar, task_bar
 from progstore_web.shown.job_run import can_stop
 from progstore_web.shown.trees import Row, rows_of, some_of
-from progstore_web.wording import counted, state
+from progstore_web.wording import TONES, counted, state
 
 LIVE_LIMIT = 100
-"""Live sessions that are looked at; a store of many lost ones must not make the page slow."""
+"""Live sessions that are looked at, those that run before those that wait; a store of many lost ones must not make the
+page slow.
+"""
 LIVE_TASKS_LIMIT = 400
 NEWEST_LIMIT = 50
 """Newest sessions that are looked at, for errors and for what ended lately."""
 COMPLETED_LIMIT = 6
 ATTENTION_LIMIT = 12
 """Sessions of a lane that are shown; the rest is counted."""
-ATTENTION_SECONDS = 24 * 3600.0
-"""How long an error needs attention; later it is one of the completed sessions."""
 TASKS_READ = 30
 """Newest tasks that are read of each session."""
 TASKS_SHOWN = 8
 COMPLETE_SHOWN = 3
 """Of the tasks that are shown, those that are complete."""
+RUNNING = frozenset({Status.RUNNING})
+RECOVERED = "Recovered"
+"""The lane that only a server has, beside those of all boards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +109,14 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """Sessions that stand alike, newest first; `more` counts those beyond what is shown, `ended` are the ids of all
-    in the lane that have ended, so that they may be cleared.
+    """Sessions that stand alike, newest first, those that wait last; `more` counts those beyond what is shown,
+    `more_live` says that some of them have not ended; `ended` are the ids of all in the lane that have ended, so that
+    they may be cleared.
     """
 
     cards: tuple[Card, ...] = ()
     more: int = 0
+    more_live: bool = False
     ended: tuple[int, ...] = ()
 
     def __len__(self) -> int:
@@ -119,12 +124,17 @@ class Lane:
 
     def to_dict(self) -> dict[str, Any]:
         """The lane as plain JSON."""
-        return {"sessions": [card.to_dict() for card in self.cards], "more": self.more}
+        return {
+            "sessions": [card.to_dict() for card in self.cards],
+            "more": self.more,
+            "more_live": self.more_live,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """The first page, of the live sessions and of the newest. `has_older` says that there are more in the history.
+    """The first page, of the live sessions and of the newest. `has_older` says that there are more in the history,
+    `has_more_live` that some of them are live.
 
     `recovered` are those that were received from elsewhere before this server began, and from which nothing was
     received since. `trouble` is why the store cannot be read, or empty; `missing` says that there is no store yet,
@@ -136,6 +146,7 @@ class Board:
     attention: Lane = Lane()
     completed: Lane = Lane()
     has_older: bool = False
+    has_more_live: bool = False
     trouble: str = ""
     missing: bool = False
 
@@ -143,24 +154,32 @@ class Board:
     def is_live(self) -> bool:
         """Whether something on it can change without a write: a verdict, or a percent that is drawn from the clock."""
         lanes = (self.recovered, self.attention)
-        return bool(self.active.cards) or any(not _is_over(card.session) for lane in lanes for card in lane.cards)
+        return bool(self.active.cards) or any(not card.session.is_over for lane in lanes for card in lane.cards)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was ever recorded."""
         return not (self.active or self.recovered or self.attention or self.completed)
 
+    @property
+    def tasks(self) -> list[TaskView]:
+        """All tasks that are shown."""
+        lanes = (self.active, self.recovered, self.attention, self.completed)
+        return [row.task for lane in lanes for card in lane.cards for row in card.rows]
+
     def headline(self) -> list[tuple[str, str]]:
-        """The page in one sentence, as (tone, words): 3 running, 1 lost, 1 stale."""
-        parts = [("live" if self.active else "idle", f"{len(self.active) or 'nothing'} running")]
+        """The page in one sentence, as (tone, words): 3 running, 1 pending, 1 lost, 1 stale."""
+        going = tally(card.session for card in self.active.cards)
+        # What was not looked at may run.
+        parts = [] if Status.RUNNING in going or self.has_more_live else [("idle", "nothing running")]
+        parts += [(TONES[stands], words) for stands, words in going.items()]
         if self.recovered:
             parts.append(("warn", f"{len(self.recovered)} recovered"))
-        words: dict[tuple[str, str], int] = {}
-        for card in self.attention.cards:
-            said = state(card.session)
-            words[said.tone, said.word] = words.get((said.tone, said.word), 0) + 1
-        parts += [(tone, f"{count} {_plural(word, count)}") for (tone, word), count in words.items()]
-        if self.attention.more:
+        troubled = tally(card.session for card in self.attention.cards)
+        parts += [(TONES[stands], words) for stands, words in troubled.items()]
+        if self.has_more_live:
+            parts.append(("idle", "and more"))
+        elif self.attention.more:
             parts.append(("warn", f"{self.attention.more} more"))
         return parts
 
@@ -173,6 +192,7 @@ class Board:
             "attention": self.attention.to_dict(),
             "completed": self.completed.to_dict(),
             "has_older": self.has_older,
+            "has_more_live": self.has_more_live,
             "trouble": self.trouble,
             "missing": self.missing,
         }
@@ -197,36 +217,40 @@ class BoardReader:
             return Board(trouble=str(trouble))
 
     def _read(self, now: float) -> Board:
-        live = self._store.sessions(Filter(live=True), limit=LIVE_LIMIT).items
+        live, has_more_live = self._live()
         newest = self._store.sessions(limit=NEWEST_LIMIT)
-        every = {session.id: session for session in (*live, *newest)}
-        ordered = sorted(every.values(), key=lambda session: (session.started_at or 0.0, session.id), reverse=True)
-        self._forget_all_but(every)
+        ordered = running_first([*live, *newest])
+        self._forget_all_but(session.id for session in ordered)
         lanes: dict[str, list[tuple[SessionView, tuple[TaskView, ...]]]] = {}
         for session, tasks in self._with_tasks(ordered):
             lanes.setdefault(self._lane(session, now), []).append((session, tasks))
         return Board(
-            active=_lane(lanes.get("active", ()), LIVE_LIMIT),
-            recovered=_lane(lanes.get("recovered", ()), LIVE_LIMIT),
-            attention=_lane(lanes.get("attention", ()), ATTENTION_LIMIT),
-            completed=_lane(lanes.get("completed", ()), COMPLETED_LIMIT),
+            active=_lane(lanes.get(wording.Lane.ACTIVE, ()), LIVE_LIMIT),
+            recovered=_lane(lanes.get(RECOVERED, ()), LIVE_LIMIT),
+            attention=_lane(lanes.get(wording.Lane.ATTENTION, ()), ATTENTION_LIMIT),
+            completed=_lane(lanes.get(wording.Lane.COMPLETED, ()), COMPLETED_LIMIT),
             has_older=newest.next_cursor is not None,
+            has_more_live=has_more_live,
         )
 
+    def _live(self) -> tuple[Sequence[SessionView], bool]:
+        """Sessions that have not ended, and whether there are more of them: many that wait must not hide what runs."""
+        live = self._store.sessions(Filter(live=True), limit=LIVE_LIMIT)
+        if live.next_cursor is None:
+            return live.items, False
+        running = self._store.sessions(Filter(live=True, statuses=RUNNING), limit=LIVE_LIMIT)
+        return running_first([*live, *running])[:LIVE_LIMIT], True
+
     def _lane(self, session: SessionView, now: float) -> str:
-        if _is_over(session):
-            # A declared session has no end of its own.
-            is_news = (session.ended_at or session.started_at or 0.0) > now - ATTENTION_SECONDS
-            return "attention" if is_news and state(session).tone == "bad" else "completed"
-        if self._is_recovered(session):
-            return "recovered"
-        return "attention" if state(session).tone in ("warn", "bad") else "active"
+        if not session.is_over and self._is_recovered(session):
+            return RECOVERED
+        return wording.lane(session, now)
 
     def _is_recovered(self, session: SessionView) -> bool:
         return session.received_at is not None and session.received_at < self._began and not _is_lost(session)
 
     def _with_tasks(self, sessions: list[SessionView]) -> list[tuple[SessionView, tuple[TaskView, ...]]]:
-        ids = tuple(session.id for session in sessions if not _is_over(session))
+        ids = tuple(session.id for session in sessions if not session.is_over)
         live: dict[int, list[TaskView]] = {}
         if ids:
             for task in self._store.tasks(Filter(session_ids=ids, live=True), limit=LIVE_TASKS_LIMIT):
@@ -238,7 +262,7 @@ class BoardReader:
         if known is not None and known[0] == session:
             return known[1]
         tasks = self._store.tasks(Filter(session_ids=(session.id,)), limit=TASKS_READ).items
-        if _is_over(session):
+        if session.is_over:
             self._ended[session.id] = (session, tasks)
         return tasks
 
@@ -251,7 +275,8 @@ def _lane(found: Sequence[tuple[SessionView, tuple[TaskView, ...]]], limit: int)
     return Lane(
         cards=tuple(_card(session, tasks) for session, tasks in found[:limit]),
         more=max(0, len(found) - limit),
-        ended=tuple(session.id for session, _ in found if _is_over(session) or _is_lost(session)),
+        more_live=any(not session.is_over for session, _ in found[limit:]),
+        ended=tuple(session.id for session, _ in found if session.is_over or _is_lost(session)),
     )
 
 
@@ -262,12 +287,3 @@ def _is_lost(session: SessionView) -> bool:
 def _card(session: SessionView, tasks: tuple[TaskView, ...]) -> Card:
     chosen = some_of(tasks, TASKS_SHOWN, COMPLETE_SHOWN)
     return Card(session=session, rows=rows_of(chosen), hidden=max(0, sum(session.counts.values()) - len(chosen)))
-
-
-def _is_over(session: SessionView) -> bool:
-    """Whether none of its tasks goes on; one with an error may have others that do."""
-    return session.status.is_terminal and not session.counts.get("running") and not session.counts.get("pending")
-
-
-def _plural(word: str, count: int) -> str:
-    return "errors" if word == "error" and count > 1 else word

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from progstore import BadFilter, PruneReport, Status, StillRunning, Store
+from progstore_web.shown.task import find_task
 
 DAY = 86_400.0
 MEGABYTE = 1_000_000
@@ -135,7 +136,8 @@ def _chosen_above(store: Store, task_id: int, chosen: Collection[int]) -> int:
         if above in chosen:
             return above
         passed.add(above)
-        above = store.task(above).parent_id
+        parent = find_task(store, above)
+        above = None if parent is None else parent.parent_id
     return task_id
 
 

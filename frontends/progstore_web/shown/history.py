@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +22,7 @@ from progstore import (
 )
 from progstore.wording import failure
 from progstore_web.sql_of import sql_of
+from progstore_web.tables import csv_of
 from progstore_web.wording import iso, state
 
 NEWEST_FIRST = "-started"
@@ -35,7 +36,7 @@ COLUMNS = (
     *("id", "session_id", "session", "name", "status", "verdict", "started", "ended", "seconds", "done", "total"),
     *("unit", "failed", "rate", "host", "message", "error", "meta"),
 )
-"""Of the table for spreadsheets."""
+"""Of a table of tasks for spreadsheets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +162,9 @@ def sql(asked: Asked, store: Store) -> str:
         return ""
 
 
-def lines_of(tasks: Sequence[TaskView]) -> list[tuple[object, ...]]:
-    """The tasks as lines of a table, in the order of COLUMNS."""
-    return [_line(task) for task in tasks]
+def table_of(tasks: Iterable[TaskView]) -> bytes:
+    """The tasks as a table for spreadsheets."""
+    return csv_of(COLUMNS, map(_line, tasks))
 
 
 def _line(task: TaskView) -> tuple[object, ...]:

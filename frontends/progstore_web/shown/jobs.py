@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from progstore import Filter, Job, Parameter, SessionView, Store, StoreNotFound
+from progstore_web.wording import iso, state
 
 Fields = Mapping[str, Sequence[str]]
 
 PREFIX = "arg."
 """Before the names of parameters in a form, so that none is taken for a field of ours."""
+COLUMNS = ("name", "summary", "parameters", "last_run", "last_state", "last_started")
 WORDS = {
     "int": "whole number",
     "float": "number",
@@ -83,6 +85,19 @@ class Offer:
     def is_open(self) -> bool:
         """Whether its form is shown at once: something is wrong in it."""
         return bool(self.fault) or any(field.fault for field in self.fields)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The job and its last run, as plain JSON."""
+        return {**self.job.to_dict(), "last": None if self.last is None else self.last.to_dict()}
+
+    def line(self) -> tuple[object, ...]:
+        """The same as a line of a table, in the order of COLUMNS."""
+        takes = ", ".join(parameter.name for parameter in self.job.parameters)
+        last = self.last
+        if last is None:
+            return (self.job.name, self.job.summary, takes, None, None, None)
+        started = None if last.started_at is None else iso(last.started_at)
+        return (self.job.name, self.job.summary, takes, last.id, state(last).word, started)
 
 
 def read_offers(store: Store, jobs: Mapping[str, Job], refused: Offer | None = None) -> tuple[Offer, ...]:

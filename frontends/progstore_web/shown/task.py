@@ -113,13 +113,21 @@ def read_task(store: Store, session_id: int, task_id: int) -> TaskPage:
     older = store.query(_OLDEST_SHOWN, (task.id, EVENTS_LIMIT)).rows
     return TaskPage(
         task=task,
-        parent=None if task.parent_id is None else store.task(task.parent_id),
+        parent=None if task.parent_id is None else find_task(store, task.parent_id),
         attempts=tuple(store.task(int(number)) for (number,) in others),
         nested=tuple(sorted(nested, key=lambda each: each.id)),
         more_nested=nested.next_cursor is not None,
         events=store.events(task_id=task.id, after=int(older[0][0]) if older else 0, limit=EVENTS_LIMIT),
         earlier_events=bool(older),
     )
+
+
+def find_task(store: Store, task_id: int) -> TaskView | None:
+    """The task with that id; None where it is gone, though another one still names it. Raises StoreError."""
+    try:
+        return store.task(task_id)
+    except NotFound:
+        return None
 
 
 def _named(task: TaskView) -> dict[str, Any]:
