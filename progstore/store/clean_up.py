@@ -41,14 +41,14 @@ def prune(reader: Reader, watch: Watch, rule: Rule, *, dry_run: bool) -> PruneRe
     with reader.asking(), reader.location.cleaner() as cleaner:
         with reader.connection() as connection:
             choice, now = _choice(connection, reader, watch, rule)
-            used = reader.location.used_bytes(connection)
+        before = cleaner.used_bytes()
         cleaner.transact(lambda connection: settle(connection, watch))
         removed = removal.remove(cleaner, reader, choice.sessions, [])
         if removed.sessions:
             removal.forget_processes(cleaner, reader, now)
-        freed, is_done = cleaner.freed_bytes(), not cleaner.is_held_up
+        used, is_done = cleaner.used_bytes(), not cleaner.is_held_up
         given_back = cleaner.give_back(at_most=rule.max_size)
-    report = _report(removed, freed, used - freed, began, given_back=given_back)
+    report = _report(removed, before - used, used, began, given_back=given_back)
     return replace(report, warnings=(*_unmet(rule, report, choice, is_done=is_done), *report.warnings))
 
 
@@ -77,12 +77,12 @@ def delete(
             _must_not_run(connection, session_ids, task_ids, newly_lost(connection, watch))
         if dry_run:
             return _forecast(connection, reader, session_ids, task_ids, began)
-        used = reader.location.used_bytes(connection)
     with reader.asking(), reader.location.cleaner() as cleaner:
+        before = cleaner.used_bytes()
         cleaner.transact(lambda connection: settle(connection, watch))
         removed = removal.remove(cleaner, reader, session_ids, task_ids, force=force)
-        freed, is_done = cleaner.freed_bytes(), not cleaner.is_held_up
-    report = _report(removed, freed, used - freed, began)
+        used, is_done = cleaner.used_bytes(), not cleaner.is_held_up
+    report = _report(removed, before - used, used, began)
     return report if is_done else replace(report, warnings=(HELD_UP,))
 
 
@@ -138,7 +138,9 @@ def _unmet(rule: Rule, report: PruneReport, choice: Choice, *, is_done: bool) ->
     size = f"the store takes {'about ' * report.dry_run}{report.bytes_used:,} bytes even so"
     if choice.suffices:
         return (f"{size}: what went took less than was estimated; the next clean-up goes on",)
-    spared = "runs, is spared by the rule" + (", or ended within the last hour" if rule.older_than is None else "")
+    spared = "runs or is spared by the rule"
+    if rule.older_than is None:
+        spared = "runs, is spared by the rule, or ended within the last hour"
     return (f"{size}, more than the {rule.max_size:,} asked for: what is left {spared}",)
 
 

@@ -117,8 +117,8 @@ class Cleaner(ABC):
         """Whether something outside makes each further step do more harm than good, so that the clean-up must stop."""
 
     @abstractmethod
-    def freed_bytes(self) -> int:
-        """Bytes that were in use when the block began and are not now; given back or not."""
+    def used_bytes(self) -> int:
+        """Bytes that hold something now."""
 
     @abstractmethod
     def entered(self, stack: ExitStack) -> None:

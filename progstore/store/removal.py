@@ -6,7 +6,20 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate, takewhile
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, exists, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Delete,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
 
 from progstore.store import retention
 from progstore.store.cleaner import DELETE_SECONDS, Cleaner, Pace
@@ -25,6 +38,9 @@ LOST_FOR_GOOD = 86_400.0
 
 LARGE = 200
 """Tasks and events together above which a session or a task goes piece by piece."""
+
+Check = Callable[[Connection], bool]
+"""Whether what goes piece by piece may still go, asked in each of the transactions."""
 
 _RANK = case(
     {Status.COMPLETE: 0, Status.CANCELLED: 1, Status.PENDING: 2, Status.RUNNING: 3, Status.ERROR: 4},
@@ -52,10 +68,11 @@ def remove(
                 large.difference_update(retention.open_among(connection, large, ()))
             inside = {number: _tasks_in_order(connection, number) for number in large}
         for number, ids in inside.items():
-            removed += _remove_events(cleaner, events.c.session_id == number)
+            may_go = _always if force else _unless_alive(number)
+            removed += _remove_events(cleaner, events.c.session_id == number, may_go)
             # With the last one the session goes, whose status was the same until then: a clean-up that was killed
             # finds it again.
-            removed += _remove_tasks(cleaner, ids[:-1], force=force)
+            removed += _remove_tasks(cleaner, ids[:-1], may_go, force=force)
             sizes[number] = 1
         removed += _remove_sessions(cleaner, [(number, sizes[number]) for number in chunk], pace, force=force)
     return removed
@@ -63,22 +80,29 @@ def remove(
 
 def forget_processes(cleaner: Cleaner, reader: Reader, now: float) -> None:
     """Remove the rows of processes that are gone for good and that nothing refers to any more."""
-    lost_for_good = processes.c.lost_at.is_not(None) & (processes.c.heartbeat_at < now - LOST_FOR_GOOD)
-    gone = processes.c.ended_at.is_not(None) | lost_for_good
+    ahead = select(remotes.c.clock_offset).where(remotes.c.process_id == processes.c.id).scalar_subquery()
+    silent = processes.c.heartbeat_at < now - LOST_FOR_GOOD + func.coalesce(ahead, 0.0)
+    gone = processes.c.ended_at.is_not(None) | (processes.c.lost_at.is_not(None) & silent)
     owns_a_session = exists(select(sessions.c.id).where(sessions.c.process_id == processes.c.id))
     with reader.connection() as connection:
         candidates = set(connection.execute(select(processes.c.id).where(gone, ~owns_a_session)).scalars())
-    if candidates:
-        candidates -= _owners_of_tasks(reader)
+    if not candidates:
+        return
+    owners, newest = _owners_of_tasks(reader)
+    # What it was given since then: a new task, or one that another process had begun.
+    its_own = tasks.c.process_id == processes.c.id
+    owns_a_task = exists(select(tasks.c.id).where(its_own, or_(tasks.c.id > newest, tasks.c.ended_at.is_(None))))
 
     def step(chunk: Sequence[int]) -> tuple[Removed, float]:
-        statement = delete(processes).where(processes.c.id.in_(chunk), gone, ~owns_a_session)
-        # Looking for tasks that refer to them was done above.
-        _, seconds = cleaner.without_references(lambda connection: connection.execute(statement).rowcount)
+        statement = delete(processes).where(processes.c.id.in_(chunk), gone, ~owns_a_session, ~owns_a_task)
+        try:
+            _, seconds = cleaner.without_references(lambda connection: connection.execute(statement).rowcount)
+        except IntegrityError:  # a server found another task at this moment; the next clean-up tries these again
+            return Removed(), DELETE_SECONDS
         _, further = cleaner.transact(partial(_forget_told, chunk))
         return Removed(), seconds + further
 
-    _in_steps(cleaner, sorted(candidates), step)
+    _in_steps(cleaner, sorted(candidates - owners), step)
 
 
 def _forget_told(chunk: Sequence[int], connection: Connection) -> None:
@@ -89,8 +113,8 @@ def _forget_told(chunk: Sequence[int], connection: Connection) -> None:
         connection.execute(delete(table).where(which))
 
 
-def _owners_of_tasks(reader: Reader) -> set[int]:
-    """Every process that a task refers to, read in steps that hold the log only briefly."""
+def _owners_of_tasks(reader: Reader) -> tuple[set[int], int]:
+    """Every process that a task refers to, and the newest task, read in steps that hold the log only briefly."""
     found: set[int] = set()
     after, newest = 0, 1
     while after < newest:
@@ -99,7 +123,7 @@ def _owners_of_tasks(reader: Reader) -> set[int]:
             owners = select(tasks.c.process_id).where(tasks.c.id > after, tasks.c.id <= after + TASKS_AT_ONCE)
             found.update(each for each in connection.execute(owners.distinct()).scalars() if each is not None)
         after += TASKS_AT_ONCE
-    return found
+    return found, newest
 
 
 def _sizes(connection: Connection, session_ids: Sequence[int]) -> dict[int, int]:
@@ -131,24 +155,26 @@ def _remove_named_tasks(cleaner: Cleaner, reader: Reader, task_ids: Sequence[int
     removed = Removed()
     for number in large:
         may_go = exists(select(tasks.c.id).where(_may_go(tasks.c.id == number, force=force)))
-        removed += _remove_events(cleaner, (events.c.task_id == number) & may_go)
-    return removed + _remove_tasks(cleaner, ids, force=force)
+        removed += _remove_events(cleaner, (events.c.task_id == number) & may_go, _always)
+    return removed + _remove_tasks(cleaner, ids, _always, force=force)
 
 
-def _remove_events(cleaner: Cleaner, which: ColumnElement[bool]) -> Removed:
+def _remove_events(cleaner: Cleaner, which: ColumnElement[bool], may_go: Check) -> Removed:
+    def step(statement: Delete, connection: Connection) -> int:
+        return connection.execute(statement).rowcount if may_go(connection) else 0
+
     removed, pace = Removed(), _delete_pace()
     gone = pace.size
     while gone and not cleaner.is_held_up:
         oldest = select(events.c.id).where(which).order_by(events.c.id).limit(pace.size)
-        statement = delete(events).where(events.c.id.in_(oldest))
-        gone, seconds = cleaner.transact(lambda connection: connection.execute(statement).rowcount)  # noqa: B023  # at once
+        gone, seconds = cleaner.transact(partial(step, delete(events).where(events.c.id.in_(oldest))))
         pace.took(seconds)
         cleaner.let_others(seconds)
         removed += Removed(events=gone)
     return removed
 
 
-def _remove_tasks(cleaner: Cleaner, task_ids: Sequence[int], *, force: bool) -> Removed:
+def _remove_tasks(cleaner: Cleaner, task_ids: Sequence[int], may_go: Check, *, force: bool) -> Removed:
     which = _may_go(tasks.c.id == bindparam("which"), force=force)
     it_may_go = exists(select(tasks.c.id).where(which))
     its_session = select(tasks.c.session_id).where(tasks.c.id == bindparam("which")).scalar_subquery()
@@ -159,6 +185,8 @@ def _remove_tasks(cleaner: Cleaner, task_ids: Sequence[int], *, force: bool) -> 
     )
 
     def work(chunk: list[dict[str, int]], connection: Connection) -> Removed:
+        if not may_go(connection):
+            return Removed()
         events_gone = connection.execute(of_events, chunk).rowcount
         connection.execute(of_meta, chunk)
         connection.execute(of_marks, chunk)
@@ -204,6 +232,10 @@ def _remove_sessions(cleaner: Cleaner, sizes: Sequence[tuple[int, int]], pace: P
         )
     )
 
+    # What another session tells of a task of this one stays with that session.
+    its_tasks = select(tasks.c.id).where(tasks.c.session_id == bindparam("which"))
+    of_strays = update(events).where(events.c.task_id.in_(its_tasks)).values(task_id=None)
+
     def step(ids: list[int], connection: Connection) -> Removed:
         if not force:
             ids = _still_closed(connection, ids)
@@ -211,6 +243,7 @@ def _remove_sessions(cleaner: Cleaner, sizes: Sequence[tuple[int, int]], pace: P
         if not chunk:
             return Removed()
         events_gone = connection.execute(of_events, chunk).rowcount
+        connection.execute(of_strays, chunk)
         connection.execute(of_meta, chunk)
         connection.execute(of_marks, chunk)
         tasks_gone = connection.execute(of_tasks, chunk).rowcount
@@ -227,12 +260,38 @@ def _remove_sessions(cleaner: Cleaner, sizes: Sequence[tuple[int, int]], pace: P
     return removed
 
 
-def _still_closed(connection: Connection, ids: list[int]) -> list[int]:
-    has_open_tasks = exists(
-        select(tasks.c.id).where(tasks.c.session_id == sessions.c.id, task_is_open()).correlate(sessions)
-    )
-    closed = select(sessions.c.id).where(sessions.c.id.in_(ids), ~session_is_open(), ~has_open_tasks)
-    return list(connection.execute(closed).scalars())
+def _still_closed(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Those of these sessions of which nothing has come to life. Where others write beside this transaction they stay
+    so until its end; what others are at is left out.
+    """
+    closed = select(sessions.c.id).where(sessions.c.id.in_(ids), ~session_is_open())
+    found = set(connection.execute(closed.with_for_update(skip_locked=True)).scalars())
+    unended = select(tasks.c.session_id).where(tasks.c.session_id.in_(found), tasks.c.ended_at.is_(None))
+    if waiting := set(connection.execute(unended.with_for_update()).scalars()):
+        came_to_life = select(tasks.c.session_id).where(tasks.c.session_id.in_(waiting), task_is_open())
+        found.difference_update(connection.execute(came_to_life).scalars())
+    return sorted(found)
+
+
+def _unless_alive(session_id: int) -> Check:
+    """The same for one session, in so little time that it may be asked for each piece of a very large one."""
+    closed = select(sessions.c.id).where(sessions.c.id == session_id, ~session_is_open())
+    # From who lives to what they do, which is little; the sum keeps SQLite from reading all of the session instead.
+    its_own = tasks.c.session_id + 0 == session_id
+    living = select(processes.c.id).where(processes.c.ended_at.is_(None), processes.c.lost_at.is_(None))
+    of_living = select(tasks.c.id).where(its_own, tasks.c.process_id.in_(living), tasks.c.ended_at.is_(None))
+    of_nobody = select(tasks.c.id).where(its_own, tasks.c.process_id.is_(None), task_is_open())
+    locked = closed.with_for_update(skip_locked=True)
+    came_to_life = select(exists(of_living) | exists(of_nobody))
+
+    def check(connection: Connection) -> bool:
+        return connection.execute(locked).first() is not None and not connection.execute(came_to_life).scalar()
+
+    return check
+
+
+def _always(_: Connection) -> bool:
+    return True
 
 
 def _as_many(sizes: Sequence[tuple[int, int]], rows: int) -> int:

@@ -16,7 +16,7 @@ from progstore import clean
 from progstore.errors import BadValue
 from progstore.store import queries
 from progstore.store.filters import is_id
-from progstore.store.rows import NO_FIGURES, session_status
+from progstore.store.rows import NO_FIGURES, clock_offset_of, session_status
 from progstore.store.settle import IS_GONE
 from progstore.store.sound import number, sound
 from progstore.store.tables import TERMINAL, events, newest_first, processes, sessions, tasks
@@ -171,38 +171,44 @@ def _session_pages(connection: Connection, name: str | None) -> Iterator[list[Ro
 
 
 def _stands(connection: Connection, rows: Sequence[Row[Any]], newly_lost: Collection[int]) -> list[_Stand]:
-    ids = [row.id for row in rows]
-    owners = queries.by_id(connection, processes, (row.process_id for row in rows))
     gone = set(newly_lost)
     grouped = (
         select(
             tasks.c.session_id,
+            tasks.c.process_id,
             func.max(func.coalesce(tasks.c.ended_at, tasks.c.updated_at)).label("changed_at"),
             func.sum(case((task_is_open(newly_lost), 1), else_=0)).label("open"),
         )
-        .where(tasks.c.session_id.in_(ids))
-        .group_by(tasks.c.session_id)
+        .where(tasks.c.session_id.in_([row.id for row in rows]))
+        .group_by(tasks.c.session_id, tasks.c.process_id)
     )
-    work = {row.session_id: row for row in connection.execute(grouped)}
+    work: dict[int, list[Any]] = {}
+    for done in connection.execute(grouped):
+        work.setdefault(done.session_id, []).append(done)
+    at_work = (done.process_id for parts in work.values() for done in parts)
+    owners = _owners(connection, {*(row.process_id for row in rows), *at_work})
     stands = []
     for row in rows:
-        process, done = owners.get(row.process_id), work.get(row.id)
+        process, parts = owners.get(row.process_id), work.get(row.id, [])
         is_gone = process is None or process.id in gone or process.ended_at is not None or process.lost_at is not None
         has_no_end = row.ended_at is None and row.kind != "declared"
-        signs = [
-            row.started_at,
-            row.ended_at,
-            done and done.changed_at,
-            process and has_no_end and process.heartbeat_at,
-        ]
+        heartbeat = process.heartbeat_at if process is not None and has_no_end else None
+        # Each of them by the clock of the machine that it came from.
+        signs = [(sign, process) for sign in (row.started_at, row.ended_at, heartbeat)]
+        signs += [(done.changed_at, owners.get(done.process_id)) for done in parts]
         stands.append(
             _Stand(
                 row,
-                is_open=bool(done and done.open) or (has_no_end and not is_gone),
-                changed_at=max(map(_moment, (sign for sign in signs if sign)), default=math.inf),
+                is_open=any(done.open for done in parts) or (has_no_end and not is_gone),
+                changed_at=max((_moment(sign, owner) for sign, owner in signs if sign), default=math.inf),
             )
         )
     return stands
+
+
+def _owners(connection: Connection, ids: Collection[Any]) -> dict[Any, Row[Any]]:
+    known = [each for each in ids if is_id(each)]
+    return {key: row for chunk in chunks(known) for key, row in queries.owners_by_id(connection, chunk).items()}
 
 
 def _lives(table: Table, newly_lost: Collection[int]) -> ColumnElement[bool]:
@@ -212,10 +218,12 @@ def _lives(table: Table, newly_lost: Collection[int]) -> ColumnElement[bool]:
     return exists(living.correlate(table))
 
 
-def _moment(stored: object) -> float:
-    """A time as it is stored; what is none may be any, and nothing goes for its age that may be young."""
+def _moment(stored: object, process: Row[Any] | None) -> float:
+    """A time as that process has stored it, by the store's clock; what is none may be any, and nothing goes for its age
+    that may be young.
+    """
     at = number(stored)
-    return math.inf if at is None else at
+    return math.inf if at is None else at - clock_offset_of(process)
 
 
 def _is_beyond(connection: Connection, row: Row[Any], keep_last: int, spared: dict[str, tuple[float, int]]) -> bool:

@@ -109,6 +109,29 @@ def test_what_a_role_may_not_do_is_said_with_the_way_out(
         administer(postgres_server, "DROP ROLE progstore_job")
 
 
+def test_a_job_for_which_there_is_no_connection_waits_for_one(
+    empty_database: str, postgres_server: str, start_job: StartJob, until: Until
+) -> None:
+    """Its role may have none more; the one warning says so, and what was counted meanwhile is written then."""
+    administer(
+        postgres_server, "DROP ROLE IF EXISTS progstore_many", "CREATE ROLE progstore_many LOGIN CONNECTION LIMIT 0"
+    )
+    try:
+        administer(empty_database, "GRANT ALL ON SCHEMA public TO progstore_many")
+        job = start_job(PROGSTORE_URL=empty_database.replace("postgres@", "progstore_many@"))
+        warning = said_since(job, 0, until)
+        assert "too many connections for role" in warning
+        assert warning.endswith("; recording goes on when the server can be reached and lets this process in")
+        job("steps", 10)
+        administer(postgres_server, "ALTER ROLE progstore_many CONNECTION LIMIT -1")
+        until(lambda: job("flush", 5))
+        assert written(empty_database) == ("running", 10)
+        assert job.end() == (0, "")
+    finally:
+        administer(empty_database, "DROP OWNED BY progstore_many CASCADE")
+        administer(postgres_server, "DROP ROLE progstore_many")
+
+
 def test_a_server_that_is_not_there_holds_no_job_up(start_job: StartJob, until: Until) -> None:
     """One warning without the password, and an end that does not wait for what does not come."""
     job = start_job(PROGSTORE_URL="postgresql://me:secret@127.0.0.1:1/runs")

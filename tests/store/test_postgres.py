@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import Connection
 
 from progstore import BadQuery, Life, Store, StoreBusy, StoreError, StoreNotFound, StoreTooNew
 from progstore.store import ingest, questions
 from progstore.store.engine import locate
 from progstore.store.postgres import locks
+from progstore.store.reader import faults_explained
 from progstore.store.sqlite.salvage import recover
 from progstore.store.tables import processes
 from tests.store.conftest import Filled
@@ -24,6 +26,12 @@ SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 """How many wait for a lock in this database; the server has others."""
+HELD_UP = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+"""Whether anybody waits for another's transaction."""
+
+RawConnection = psycopg.Connection[Any]
+IsWaiting = Callable[[], bool]
+Until = Callable[..., Any]
 
 
 @pytest.fixture
@@ -37,6 +45,13 @@ def raw(postgres_store: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection of somebody else's."""
     with psycopg.connect(postgres_store, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def is_waiting(postgres_store: str) -> Iterator[IsWaiting]:
+    """Tells whether anybody in this database waits for another's transaction."""
+    with psycopg.connect(postgres_store, autocommit=True) as connection:
+        yield lambda: connection.execute(HELD_UP).fetchone() == (True,)
 
 
 # Places
@@ -164,6 +179,114 @@ def test_a_size_is_kept_by_what_the_rows_take(filled: Filled, store: Store) -> N
     assert 5 <= report.sessions <= 15
     assert report.bytes_used <= most
     assert store.prune(max_size=most).sessions == 0
+
+
+def test_what_is_being_written_while_it_would_go_stays(filled: Filled, store: Store, raw: RawConnection) -> None:
+    """Nobody waits for the transaction in which a task of that session is begun."""
+    session = filled.session(kind="declared", status=None)
+    filled.task(session)
+    begin = (
+        "INSERT INTO tasks (session_id, process_id, status, key, attempt, session_name, name, unit, done, failed,"
+        " active, cancelled, message, rev, updated_at)"
+        f" VALUES ({session}, {filled.process()}, 'running', 'k', 1, 's', 'n', 'it', 0, 0, 0, 0, '', 1, 0)"
+    )
+    with raw.transaction():
+        raw.execute(begin.encode())
+        assert store.prune(older_than=0).sessions == 0
+    assert len(store.session(session).tasks) == 2
+
+
+def test_a_task_that_is_taken_over_while_it_would_go_stays(
+    filled: Filled, store: Store, raw: RawConnection, is_waiting: IsWaiting, until: Until
+) -> None:
+    """The clean-up waits until that is known, and then finds the session alive."""
+    session = filled.session(kind="declared", status=None)
+    task, worker = filled.task(session, status="pending"), filled.process()
+    with ThreadPoolExecutor(1) as pool:
+        with raw.transaction():
+            raw.execute(f"UPDATE tasks SET status = 'running', process_id = {worker} WHERE id = {task}".encode())
+            report = pool.submit(store.prune, older_than=0)
+            until(is_waiting)
+        assert report.result().sessions == 0
+    assert [each.id for each in store.session(session).tasks] == [task]
+
+
+def test_a_process_that_is_being_given_a_task_is_not_forgotten(
+    filled: Filled, store: Store, raw: RawConnection, is_waiting: IsWaiting, until: Until
+) -> None:
+    """The server itself sees that, and the clean-up comes to its end."""
+    session, process = filled.session(started_at=5.0), filled.ended_process()
+    kept = filled.task(filled.session(), process_id=filled.process())
+    with ThreadPoolExecutor(1) as pool:
+        with raw.transaction():
+            raw.execute(f"UPDATE tasks SET process_id = {process} WHERE id = {kept}".encode())
+            report = pool.submit(store.prune, older_than=86_400)
+            until(is_waiting)
+        assert report.result().sessions == 1
+    assert [each.id for each in store.sessions()] != [session]
+    assert store.query(f"SELECT count(*) FROM processes WHERE id = {process}").rows == ((1,),)
+
+
+def test_a_short_order_counts_no_rows(filled: Filled, store: Store, raw: RawConnection) -> None:
+    """That would take longer than a statement may in a large store, and who asks a job to stop would never succeed."""
+    session = filled.session(status=None, process_id=filled.process())
+    with raw.transaction():
+        raw.execute("LOCK TABLE outgoing, senders IN ACCESS EXCLUSIVE MODE")
+        store.request_stop(session)
+        assert store.settle() == 0
+    engine = filled.location.writer_engine()
+    with engine.connect() as connection:
+        filled.location.used_bytes(connection)
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "0"
+    engine.dispose()
+
+
+def test_a_table_that_the_server_vacuums_keeps_no_clean_up_waiting(
+    filled: Filled, store: Store, raw: RawConnection
+) -> None:
+    """What was removed is removed, and its space is seen to."""
+    filled.task(filled.session())
+    with raw.transaction():
+        raw.execute("LOCK TABLE tasks IN SHARE UPDATE EXCLUSIVE MODE")  # as its autovacuum does
+        assert store.prune(older_than=0).sessions == 1
+
+
+def test_what_takes_too_long_is_not_said_to_be_held_by_others(filled: Filled) -> None:
+    """For who looks for them would find nobody."""
+    engine = filled.location.writer_engine()
+    with pytest.raises(StoreBusy, match="gave up what was asked") as caught:  # noqa: PT012, SIM117
+        with faults_explained(filled.location), engine.connect() as connection:
+            connection.exec_driver_sql("SET statement_timeout = 10")
+            connection.exec_driver_sql("SELECT pg_sleep(60)")
+    engine.dispose()
+    assert "statement timeout" in str(caught.value)
+
+
+def test_a_deadlock_is_only_a_delay(
+    filled: Filled, store: Store, raw: RawConnection, is_waiting: IsWaiting, until: Until
+) -> None:
+    """Whom the server makes give way tries again, here a clean-up."""
+    first, second = filled.session(), filled.session()
+    touch = "UPDATE sessions SET message = message || 'x' WHERE id = "
+    attempts: list[Future[None]] = []
+
+    def theirs() -> None:
+        with raw.transaction():
+            raw.execute(f"{touch}{first}".encode())
+            raw.execute(f"{touch}{second}".encode())
+
+    def ours(connection: Connection) -> None:
+        connection.exec_driver_sql(f"{touch}{second}")
+        attempts.append(pool.submit(theirs))
+        until(is_waiting)
+        connection.exec_driver_sql(f"{touch}{first}")
+
+    # Of two the server ends the wait of the one for whom it looks first.
+    place = locate(f"{filled.url}?options=-cdeadlock_timeout%3D1ms")
+    with ThreadPoolExecutor(1) as pool, place.cleaner() as cleaner:
+        cleaner.transact(lambda connection: ours(connection) if not attempts else None)
+        attempts[0].result()
+    assert [session.message for session in store.sessions()] == ["x", "x"]
 
 
 def test_every_column_is_documented_in_the_database_itself(filled: Filled, raw: psycopg.Connection[Any]) -> None:

@@ -283,6 +283,82 @@ def test_what_came_to_life_since_it_was_chosen_stays(filled: Filled) -> None:
         assert (task.id, task.meta, len(store.events())) == (taken, {"a": 1}, 1)
 
 
+def test_a_large_session_that_comes_to_life_while_another_goes_keeps_all_of_it(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each piece it is looked again, for the pieces of those before it may take long."""
+    monkeypatch.setattr(removal, "LARGE", 10)
+    owner, worker = filled.dead_process(lost_at=5.0), filled.process()
+    with filled.together():
+        first, second = (filled.session(kind="declared", status=None, process_id=owner) for _ in range(2))
+        for session in (first, second):
+            filled.event(session, filled.task(session))
+            for _ in range(10):
+                filled.task(session)
+        declared = filled.task(second, status="pending")
+
+    def begin(_: float) -> None:
+        filled.change(tables.tasks, declared, status="running", process_id=worker)
+
+    reader = Reader(filled.location)
+    with filled.location.cleaner() as cleaner:
+        monkeypatch.setattr(cleaner, "let_others", begin)
+        assert removal.remove(cleaner, reader, [first, second], []) == (1, 11, 1)
+        assert removal.remove(cleaner, reader, [second], [], force=True) == (1, 12, 1)
+    reader.close()
+
+
+def test_a_process_that_is_given_a_task_while_others_are_forgotten_stays(
+    filled: Filled, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new one, or one that another had begun: no task is left without its owner."""
+    with filled.together():
+        gone = [filled.ended_process() for _ in range(9)]
+        session = filled.session()
+        begun = filled.task(session, status="running", process_id=filled.process())
+
+    def give(_: float) -> None:
+        filled.change(tables.tasks, begun, process_id=gone[7])
+        filled.task(session, process_id=gone[8])
+
+    reader = Reader(filled.location)
+    with filled.location.cleaner() as cleaner:
+        monkeypatch.setattr(cleaner, "let_others", give)
+        removal.forget_processes(cleaner, reader, filled.now)
+    reader.close()
+    owned = store.query("SELECT DISTINCT process_id FROM tasks ORDER BY process_id").rows
+    assert owned == ((gone[7],), (gone[8],))
+    assert store.query("SELECT id FROM processes WHERE ended_at IS NOT NULL ORDER BY id").rows == owned
+
+
+def test_what_another_session_tells_of_a_task_outlives_the_task(filled: Filled, store: Store) -> None:
+    """Older versions took such an event from other stores; it keeps neither of the two sessions from going."""
+    first, second = aged(filled, 40), aged(filled, 1)
+    stray = filled.event(second, store.session(first).tasks[0].id)
+    assert numbers(prune_twice(store, older_than=30 * DAY)) == (1, 2, 2)
+    assert [(event.id, event.task_id) for event in store.events() if event.id == stray] == [(stray, None)]
+    assert numbers(prune_twice(store, older_than=0.0)) == (1, 2, 3)
+
+
+def test_ages_are_by_the_clock_of_the_store(filled: Filled, store: Store) -> None:
+    """Those of what a machine with a wrong clock told are corrected by what is known of it."""
+
+    def behind(days: float) -> int:
+        """A process on such a machine."""
+        number = filled.ended_process()
+        filled.run(f"INSERT INTO remotes (process_id, clock_offset) VALUES ({number}, {-days * DAY})")
+        return number
+
+    new = filled.session(started_at=filled.now - 60 * DAY - 10, process_id=behind(60))
+    shared = filled.session(kind="declared", status=None, started_at=filled.now - 70 * DAY, process_id=behind(0))
+    filled.task(shared, started_at=filled.now - 70 * DAY, process_id=behind(0))
+    filled.task(shared, started_at=filled.now - 60 * DAY - 10, process_id=behind(60))
+    old = filled.session(started_at=filled.now - 10, process_id=behind(-40))
+    assert ids(store) == [new, shared, old]
+    assert prune_twice(store, older_than=30 * DAY).sessions == 1
+    assert ids(store) == [new, shared]
+
+
 @pytest.mark.sqlite
 def test_only_one_clean_up_goes_on_at_a_time(filled: Filled, store: Store) -> None:
     """The second is told so at once; a dry run needs no lock."""

@@ -222,6 +222,24 @@ def test_what_ended_long_ago_goes_by_itself(
     assert keys == {"runs", "new"}
 
 
+def test_what_is_wrong_with_a_store_does_not_end_its_retention(
+    filled: Filled, until: Until, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said once, and once the store is mended, what ended long ago goes."""
+    monkeypatch.setattr(retention, "SHORTEST", 0.02)
+    filled.session(started_at=5.0)
+    filled.close()
+    path, kept = Path(filled.url), Path(f"{filled.url}.kept")
+    path.rename(kept)
+    path.write_bytes(b"no store" * 1000)
+    with Store(filled.url) as store, Retention(store, 0.2):
+        until(lambda: caplog.messages, bool)
+        kept.replace(path)
+        until(store.sessions, lambda page: not page.items)
+    (said,) = caplog.messages
+    assert said.startswith("what ended more than 0.2 s ago is not removed: ")
+
+
 def test_without_a_time_nothing_goes(store: Store) -> None:
     """0 is never."""
     with Retention(store, 0.0) as kept:

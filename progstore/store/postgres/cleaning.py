@@ -18,9 +18,8 @@ Result = TypeVar("Result")
 class PostgresCleaner(Cleaner):
     """A writing connection that vacuums when the rows are gone."""
 
-    def entered(self, stack: ExitStack) -> None:  # noqa: ARG002  # nothing to be given back
-        """Remember how much there is."""
-        self._used = self._measured(upkeep.used)
+    def entered(self, stack: ExitStack) -> None:
+        """There is nothing else to take."""
 
     @property
     def is_held_up(self) -> bool:
@@ -30,13 +29,13 @@ class PostgresCleaner(Cleaner):
     def after_step(self) -> None:
         """The server does that itself."""
 
-    def freed_bytes(self) -> int:
-        """The difference of two estimates."""
-        return max(0, self._used - self._measured(upkeep.used))
+    def used_bytes(self) -> int:
+        """Of the rows that are there; an estimate."""
+        return self._measured(upkeep.used)
 
     def give_back(self, free_part: float = FREE_PART, at_most: int | None = None) -> GivenBack:  # noqa: ARG002
         """By VACUUM, which keeps nobody waiting and decides by itself: what is free at the end of a table goes back to
-        the disk, all else is used for new rows.
+        the disk, all else is used for new rows. A table at which the server's own vacuum is, is left to that.
         """
         before = self._measured(upkeep.size)
         raw = self.connection.connection.driver_connection
@@ -45,7 +44,7 @@ class PostgresCleaner(Cleaner):
         try:
             raw.execute("SET statement_timeout = 0")
             for table in metadata.sorted_tables:
-                raw.execute(f"VACUUM (ANALYZE) {table.name}")
+                raw.execute(f"VACUUM (ANALYZE, SKIP_LOCKED) {table.name}")
         finally:
             raw.autocommit = False
         return GivenBack(max(0, before - self._measured(upkeep.size)))

@@ -8,6 +8,7 @@ from progstore.errors import StoreBusy, StoreDamaged, StoreError
 from progstore.store import faults
 from progstore.store.faults import Fault
 
+_CANCELLED: Final = "57014"
 _CODES: Final = {
     "25006": Fault.READ_ONLY,  # read_only_sql_transaction: also a server that became a standby
     "40001": Fault.BUSY,  # serialization_failure
@@ -20,7 +21,7 @@ _CODES: Final = {
     "53100": Fault.FULL,  # disk_full
     "53300": Fault.UNREACHABLE,  # too_many_connections
     "55P03": Fault.BUSY,  # lock_not_available: after lock_timeout
-    "57014": Fault.BUSY,  # query_canceled: after statement_timeout
+    _CANCELLED: Fault.BUSY,  # query_canceled: after statement_timeout
     "57P01": Fault.LOST,  # admin_shutdown
     "57P02": Fault.LOST,  # crash_shutdown
     "57P03": Fault.UNREACHABLE,  # cannot_connect_now
@@ -65,7 +66,10 @@ def words(error: BaseException) -> str:
 def explained(name: str, error: Exception) -> StoreError:
     """The error for whoever asked, with the server and database, the cause and the way out."""
     said = faults.cause(error)
+    code = getattr(getattr(error, "orig", error), "sqlstate", None)
     match faults.classify(error):
+        case Fault.BUSY if code == _CANCELLED:
+            return StoreBusy(f"the server gave up what was asked of {name} ({said}); try again when it has less to do")
         case Fault.BUSY:
             return StoreBusy(f"others hold what was asked of {name} ({said}); try again")
         case Fault.UNREACHABLE:
@@ -80,7 +84,7 @@ def explained(name: str, error: Exception) -> StoreError:
             return StoreError(f"{name} cannot be written ({said}); its disk is full")
         case Fault.CORRUPT:
             return StoreDamaged(f"{name} is damaged ({said}); {ADVICE[Fault.CORRUPT]}")
-        case _ if getattr(getattr(error, "orig", error), "sqlstate", "") in {"42P01", "42703"}:
+        case _ if code in {"42P01", "42703"}:
             return StoreError(f"{name} has an older schema ({said}); upgrade it with `progstore db upgrade`")
         case _:
             return StoreError(f"{name} cannot be used ({said}); the server's log may tell more")

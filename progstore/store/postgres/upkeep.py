@@ -33,7 +33,10 @@ def used(connection: Connection) -> int:
 
     The size will not do, for a table that lost rows stays as large as it was and is filled again: whoever cleans up
     until that is small enough would not stop before nothing is left.
+
+    All rows are counted: the transaction has no limit of time from here on.
     """
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     total = 0
     for table in metadata.sorted_tables:
         newest = f"SELECT * FROM {table.name} ORDER BY {next(iter(table.primary_key)).name} DESC LIMIT {SAMPLE}"

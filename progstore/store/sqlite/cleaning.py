@@ -65,7 +65,6 @@ class SqliteCleaner(Cleaner):
         stack.callback(self._lock.close)
         self._raw = raw_of(self.connection)
         pages = Pages.of(self._raw)
-        self._used = pages.used
         self._size = max(pages.bytes, self._file_size())
         self._unmoved = 0
         self._version = self._data_version()
@@ -85,9 +84,9 @@ class SqliteCleaner(Cleaner):
             self._version, self._others_until = version, now + OTHERS_SECONDS
         super().let_others(max(seconds, TURN) if now < self._others_until else seconds)
 
-    def freed_bytes(self) -> int:
-        """The difference in pages that are not free."""
-        return self._used - Pages.of(self._raw).used
+    def used_bytes(self) -> int:
+        """Pages that are not free."""
+        return Pages.of(self._raw).used
 
     def give_back(self, free_part: float = FREE_PART, at_most: int | None = None) -> GivenBack:
         """By incremental vacuum, in steps; the file shrinks when the log is moved into it."""
