@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from progstore import clean
 from progstore.errors import NotFound, StillRunning
 from progstore.reports import PruneReport, VacuumReport
-from progstore.store import queries, removal, retention, shrinking
+from progstore.store import forgetting, queries, removal, retention, shrinking
 from progstore.store.cleaner import GivenBack
 from progstore.store.filters import is_id
 from progstore.store.reader import Reader
@@ -45,7 +45,7 @@ def prune(reader: Reader, watch: Watch, rule: Rule, *, dry_run: bool) -> PruneRe
         cleaner.transact(lambda connection: settle(connection, watch))
         removed = removal.remove(cleaner, reader, choice.sessions, [])
         if removed.sessions:
-            removal.forget_processes(cleaner, reader, now)
+            forgetting.forget_processes(cleaner, reader, now)
         used, is_done = cleaner.used_bytes(), not cleaner.is_held_up
         given_back = cleaner.give_back(at_most=rule.max_size)
     report = _report(removed, before - used, used, began, given_back=given_back)

@@ -15,27 +15,20 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    or_,
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
 
 from progstore.store import retention
 from progstore.store.cleaner import DELETE_SECONDS, Cleaner, Pace
 from progstore.store.reader import Reader
 from progstore.store.retention import Removed, session_is_open, task_is_open
-from progstore.store.tables import events, meta, outgoing, processes, remotes, senders, sessions, tasks
+from progstore.store.tables import events, meta, outgoing, processes, sessions, tasks
 from progstore.store.writes import chunks
 from progstore.values import Status
 
 AT_ONCE = (5, 5000)
 """The fewest and the most rows that are removed in one transaction."""
-TASKS_AT_ONCE = 50_000
-"""Tasks whose owners are read in one question."""
-LOST_FOR_GOOD = 86_400.0
-"""Seconds after which a lost process is not expected back."""
-
 LARGE = 200
 """Tasks and events together above which a session or a task goes piece by piece."""
 
@@ -76,54 +69,6 @@ def remove(
             sizes[number] = 1
         removed += _remove_sessions(cleaner, [(number, sizes[number]) for number in chunk], pace, force=force)
     return removed
-
-
-def forget_processes(cleaner: Cleaner, reader: Reader, now: float) -> None:
-    """Remove the rows of processes that are gone for good and that nothing refers to any more."""
-    ahead = select(remotes.c.clock_offset).where(remotes.c.process_id == processes.c.id).scalar_subquery()
-    silent = processes.c.heartbeat_at < now - LOST_FOR_GOOD + func.coalesce(ahead, 0.0)
-    gone = processes.c.ended_at.is_not(None) | (processes.c.lost_at.is_not(None) & silent)
-    owns_a_session = exists(select(sessions.c.id).where(sessions.c.process_id == processes.c.id))
-    with reader.connection() as connection:
-        candidates = set(connection.execute(select(processes.c.id).where(gone, ~owns_a_session)).scalars())
-    if not candidates:
-        return
-    owners, newest = _owners_of_tasks(reader)
-    # What it was given since then: a new task, or one that another process had begun.
-    its_own = tasks.c.process_id == processes.c.id
-    owns_a_task = exists(select(tasks.c.id).where(its_own, or_(tasks.c.id > newest, tasks.c.ended_at.is_(None))))
-
-    def step(chunk: Sequence[int]) -> tuple[Removed, float]:
-        statement = delete(processes).where(processes.c.id.in_(chunk), gone, ~owns_a_session, ~owns_a_task)
-        try:
-            _, seconds = cleaner.without_references(lambda connection: connection.execute(statement).rowcount)
-        except IntegrityError:  # a server found another task at this moment; the next clean-up tries these again
-            return Removed(), DELETE_SECONDS
-        _, further = cleaner.transact(partial(_forget_told, chunk))
-        return Removed(), seconds + further
-
-    _in_steps(cleaner, sorted(candidates - owners), step)
-
-
-def _forget_told(chunk: Sequence[int], connection: Connection) -> None:
-    """What is known of processes on other machines, and who is to hear of them, goes with their rows."""
-    is_there = select(processes.c.id).where(processes.c.id.in_(chunk))
-    for table in (remotes, senders):
-        which = table.c.process_id.in_(chunk) & table.c.process_id.not_in(is_there)
-        connection.execute(delete(table).where(which))
-
-
-def _owners_of_tasks(reader: Reader) -> tuple[set[int], int]:
-    """Every process that a task refers to, and the newest task, read in steps that hold the log only briefly."""
-    found: set[int] = set()
-    after, newest = 0, 1
-    while after < newest:
-        with reader.connection() as connection:
-            newest = connection.execute(select(func.max(tasks.c.id))).scalar() or 0
-            owners = select(tasks.c.process_id).where(tasks.c.id > after, tasks.c.id <= after + TASKS_AT_ONCE)
-            found.update(each for each in connection.execute(owners.distinct()).scalars() if each is not None)
-        after += TASKS_AT_ONCE
-    return found, newest
 
 
 def _sizes(connection: Connection, session_ids: Sequence[int]) -> dict[int, int]:
@@ -195,15 +140,18 @@ def _remove_tasks(cleaner: Cleaner, task_ids: Sequence[int], may_go: Check, *, f
     def step(chunk: Sequence[int]) -> tuple[Removed, float]:
         return cleaner.transact(partial(work, [{"which": number} for number in chunk]))
 
-    return _in_steps(cleaner, task_ids, step)
+    return in_steps(cleaner, task_ids, step)
 
 
 def _may_go(which: ColumnElement[bool], *, force: bool) -> ColumnElement[bool]:
     return which if force else which & ~task_is_open()
 
 
-def _in_steps(cleaner: Cleaner, ids: Sequence[int], step: Callable[[Sequence[int]], tuple[Removed, float]]) -> Removed:
-    """Do `step` with as many of `ids` at once as the pace allows, until they are done or the cleaner is held up."""
+def in_steps(cleaner: Cleaner, ids: Sequence[int], step: Callable[[Sequence[int]], tuple[Removed, float]]) -> Removed:
+    """Do `step` with as many of `ids` at once as the pace allows, until they are done or the cleaner is held up.
+
+    It returns what went, and the seconds that others were kept waiting.
+    """
     removed, start, pace = Removed(), 0, _delete_pace()
     while start < len(ids) and not cleaner.is_held_up:
         chunk = ids[start : start + pace.size]

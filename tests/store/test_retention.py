@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, insert
 
 from progstore import BadValue, NotFound, PruneReport, Status, StillRunning, StoreBusy, StoreNotFound, VacuumReport
-from progstore.store import removal, tables
+from progstore.store import forgetting, removal, tables
 from progstore.store.reader import Reader
 from progstore.store.sqlite.lockfile import MAINTENANCE, LockFile
 from progstore.store.store import Store
@@ -324,7 +324,7 @@ def test_a_process_that_is_given_a_task_while_others_are_forgotten_stays(
     reader = Reader(filled.location)
     with filled.location.cleaner() as cleaner:
         monkeypatch.setattr(cleaner, "let_others", give)
-        removal.forget_processes(cleaner, reader, filled.now)
+        forgetting.forget_processes(cleaner, reader, filled.now)
     reader.close()
     owned = store.query("SELECT DISTINCT process_id FROM tasks ORDER BY process_id").rows
     assert owned == ((gone[7],), (gone[8],))
