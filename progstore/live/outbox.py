@@ -121,8 +121,9 @@ class Outbox:
             self._sessions.clear()
             self._tasks = {key: task for key, task in self._tasks.items() if task.on_progress is not None}
             return False
-        if not (hurry or self._health.may_try):
+        if self._is_behind:
             self._drop_oldest()
+        if not (hurry or self._health.may_try):
             return False
         self._is_behind = True
         try:
@@ -130,7 +131,6 @@ class Outbox:
         except store_faults() as error:
             if self._health.failed(error):
                 self.close()
-            self._drop_oldest()
             return False
         self._is_behind = False
         return True
