@@ -1,9 +1,7 @@
 """Durable progress: wrap a loop in `progstore.track()`, and what ran, how far it came and how it ended is kept."""
 
-import os
-from _thread import RLock
-
 from progstore._version import __version__
+from progstore.loading import load as _load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,22 +159,11 @@ __all__ = [
 ]
 
 
-# No fork while a thread is at it: the child would wait for ever for the import lock of a thread that it does not have.
-_importing = RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
-    )
-
-
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name) or _MODULES.get(name)
     if home is None:
         raise AttributeError(f"module 'progstore' has no attribute {name!r}")
-    from importlib import import_module
-
-    with _importing:
-        module = import_module(f"progstore.{home}")
+    module = _load(home)
     value = module if name in _MODULES else getattr(module, name)
     globals()[name] = value
     return value

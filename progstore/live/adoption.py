@@ -64,7 +64,7 @@ def _adopt(session: SessionState, view: TaskView) -> TaskState:
         interval=config.setting("interval"),
     )
     task.attempt, task.attempt_is_known = view.attempt, True
-    task.status, task.message = str(view.status), view.message
+    task.status, task.message, task.message_kept = str(view.status), view.message, view.message
     task.advanced, task.failed = view.done, view.failed
     if view.status is not Status.PENDING:  # then it is none that anybody has said
         task.percent = view.percent

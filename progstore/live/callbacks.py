@@ -76,7 +76,7 @@ class Listeners:
             others = tuple(delivery for delivery in self.deliveries if not delivery.calls_here)
             task.on_progress = Listeners(others)
             return task.on_progress._tell(task, standing)  # noqa: SLF001  # of this class
-        task.reported = standing
+        task.reported, task.reported_clock = standing, time.monotonic()
         told = [delivery for delivery in self.deliveries if delivery.is_mine]
         for delivery in told:
             delivery.put(task)
@@ -211,7 +211,9 @@ class Delivery:
         self._heard_an_end = view.status.is_terminal
         try:
             self._callback(view)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and not self.calls_here:
+                raise  # it is meant for whoever ends the process
             # The job's progress must not depend on who listens.
             trouble.note("on_progress raised %s", failure_text(error))
             if not self._has_warned:

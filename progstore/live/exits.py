@@ -16,6 +16,7 @@ from progstore.live import ambient, identity
 from progstore.live.reasons import LEFT_EARLY, STOP_REQUESTED, interruption, kind_of
 from progstore.live.recorder import EXIT_PATIENCE, IMPORT_PATIENCE, recorder
 from progstore.live.state import TaskState
+from progstore.loading import beside_logging
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -211,12 +212,7 @@ def _hook_forks() -> None:
 def _before_fork() -> None:
     if hasattr(_forking, "is_safe"):
         return
-    had_hooks = hasattr(sys.modules.get("logging"), "_after_at_fork_child_reinit_locks")
-    _forking.is_safe = recorder.stop(FORK_PATIENCE, import_patience=IMPORT_PATIENCE)
-    logging = sys.modules.get("logging")
-    if not had_hooks and hasattr(logging, "basicConfig"):
-        # Imported while we waited: its hook that gives its lock back will be called, the one that takes it was not.
-        logging._lock.acquire()  # type: ignore[union-attr]  # noqa: SLF001  # what that hook would have done
+    _forking.is_safe = beside_logging(lambda: recorder.stop(FORK_PATIENCE, import_patience=IMPORT_PATIENCE))
 
 
 def _after_fork_in_parent() -> None:

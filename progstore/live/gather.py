@@ -24,6 +24,8 @@ UNSTORED_CHILDREN = "unstored children"
 
 PATIENCE = 0.002
 """Seconds that a look at a task waits for others who tell a callback of theirs."""
+ALMOST = 0.9
+"""Of an interval: as good as all of it."""
 
 _revisions = count(1)
 
@@ -44,7 +46,6 @@ class Draft:
             if (look := _task_news(task)) is not None and not (spares and _goes_on(task, look))
         }
         self._notes: list[_Note] = []
-        self._told: set[TaskState] = set()
 
     @property
     def is_empty(self) -> bool:
@@ -130,9 +131,8 @@ class Draft:
         batch.tasks.append(row)
         if task.taken:
             batch.taken.append(row.identity)
-        said_more = isinstance(task.written, TaskLook) and look.message != task.written.message
-        if said_more and look.ended_at is None and task not in self._told:
-            self._told.add(task)
+        if look.message != task.message_kept and look.ended_at is None:
+            task.message_kept = look.message
             task.happened("message", look.message)
         self._notes.append(_Note(task, look, row, batch))
 
@@ -175,11 +175,16 @@ class _Note:
 
 
 def report(task: TaskState) -> bool:
-    """Tell the job what was counted, where it asked for that; whether it has ended."""
+    """Tell the job what was counted, where it asked for that and it is time; whether it has ended."""
     ended_at = task.ended_at  # first, for what is told after an end was seen is all of it
-    if task.on_progress is not None:
+    if task.on_progress is not None and (ended_at is not None or _is_due(task)):
         task.on_progress.moved(task, PATIENCE)
     return ended_at is not None
+
+
+def _is_due(task: TaskState) -> bool:
+    """Whether it was told long enough ago. The clock of ticks is not exact, and a tick too early is not left out."""
+    return time.monotonic() - task.reported_clock >= ALMOST * task.interval
 
 
 def session_news(session: SessionState) -> bool:

@@ -1,8 +1,8 @@
 """What is on its way to one store: gathered at each tick, written in one transaction, kept while the store is not to
 be had.
 
-Memory stays bounded: a row per live task, MOST_EVENTS events a task, MOST_WAITING ended tasks. What is dropped is
-counted in the process's row.
+Memory stays bounded: a row per live task, MOST_EVENTS events a task, MOST_WAITING ended tasks while the store is not to
+be had. What is dropped is counted in the process's row.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from progstore.owner import HEARTBEAT
 from progstore.store.batch import Applied, Batch
 from progstore.store.faults import Fault, classify, store_faults
 from progstore.store.lookup import Lookup
-from progstore.store.writer import StoreWriter
+from progstore.store.writer import SYNC_EVERY, StoreWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Outbox:
         self._is_behind = False
         self._was_open = False
         self._has_refused = False
+        self._has_lost = False
         self._end_is_written = False
 
     def add_session(self, session: SessionState) -> None:
@@ -67,8 +68,18 @@ class Outbox:
         self._tasks[id(task)] = task
         if task.record:
             self._sessions.setdefault(task.session.uid, task.session)
-        if len(self._tasks) > MOST_WAITING:
-            self._drop_oldest()
+
+    def lose(self, number: int) -> None:
+        """So many tasks and sessions were begun too fast to be noted."""
+        self._dropped += number
+        if not self._has_lost:
+            self._has_lost = True
+            trouble.warn(
+                "%d tasks were begun faster than progstore can note them and are not recorded in %s; further ones are "
+                "only counted",
+                number,
+                self._writer.name,
+            )
 
     def watched(self) -> list[TaskState]:
         """The tasks whose end is not yet written."""
@@ -76,7 +87,7 @@ class Outbox:
 
     def pace(self) -> float:
         """Seconds from one tick to the next when nothing begins or ends."""
-        longest = FIRST_BACKOFF if self._is_behind else HEARTBEAT
+        longest = FIRST_BACKOFF if self._is_behind else HEARTBEAT if self._writer.is_synced else SYNC_EVERY
         wanted = min([longest, *(task.interval for task in self._tasks.values() if task.is_live)])
         return self._health.pace(wanted)
 
@@ -110,6 +121,8 @@ class Outbox:
             self._sessions.clear()
             self._tasks = {key: task for key, task in self._tasks.items() if task.on_progress is not None}
             return False
+        if self._is_behind:
+            self._drop_oldest()
         if not (hurry or self._health.may_try):
             return False
         self._is_behind = True
@@ -161,7 +174,7 @@ class Outbox:
             if not (self._sessions or (ends and self._was_open)):
                 return
             self._open()
-        is_due = ends or time.monotonic() - self._last_beat >= HEARTBEAT
+        is_due = ends or self._writer.owes_sync(at_once=hurry) or time.monotonic() - self._last_beat >= HEARTBEAT
         spares = self._health.wants_less(is_asked_for=hurry or ends)
         draft = Draft(self._process, self._sessions.values(), self._tasks.values(), spares=spares)
         if not draft.is_empty or is_due:
@@ -278,7 +291,8 @@ class Outbox:
         self._writer.forget_task(identity(task))
 
     def _drop_oldest(self) -> None:
-        oldest = next((task for task in self._tasks.values() if task.ended_at is not None), None)
-        if oldest is not None:
-            del self._tasks[id(oldest)]
-            self._dropped += len(oldest.events) + oldest.events_dropped
+        """Bound what waits for a store that is not to be had."""
+        ended = [task for task in self._tasks.values() if task.ended_at is not None]
+        for task in ended[:-MOST_WAITING]:
+            del self._tasks[id(task)]
+            self._dropped += len(task.events) + task.events_dropped

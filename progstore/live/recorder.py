@@ -30,7 +30,7 @@ EXIT_PATIENCE: Final = 2.0
 IMPORT_PATIENCE: Final = 10.0
 """Seconds that the end of a process, or a fork, waits for the recorder's imports, which end even on a busy machine."""
 MOST_NOTES: Final = 20_000
-"""Starts and ends that are kept while no thread can be started; of more, the oldest are dropped."""
+"""Tasks, and sessions, that wait for the thread to look at them; further ones are counted, not recorded."""
 
 
 class Recorder:
@@ -45,8 +45,12 @@ class Recorder:
         self._stops = 0
         self._barred = ""
         self._has_refused = False
-        self._sessions: deque[SessionState] = deque(maxlen=MOST_NOTES)
-        self._tasks: deque[TaskState] = deque(maxlen=MOST_NOTES)
+        self._sessions: deque[SessionState] = deque()
+        # Once each, however much is said of them; in order.
+        self._tasks: dict[TaskState, None] = {}
+        self._lost: dict[str | None, int] = {}
+        self.has_lost = False
+        """Whether there ever was more to note than can be kept."""
         self._flushes: deque[Flush] = deque()
         self._outboxes = Outboxes()
         self._urgent = False
@@ -62,8 +66,11 @@ class Recorder:
         if state.inert:
             return
         if not state.watched:
-            state.watched = True
-            self._sessions.append(state)
+            if len(self._sessions) < MOST_NOTES:
+                state.watched = True
+                self._sessions.append(state)
+            else:
+                self._lose(state.store)
         self.hurry()
 
     def begin(self, state: TaskState) -> None:
@@ -180,9 +187,19 @@ class Recorder:
             return False
         if state.on_progress is not None:
             state.on_progress.moved(state)
-        self._tasks.append(state)
+        if len(self._tasks) < MOST_NOTES or state in self._tasks:
+            self._tasks[state] = None
+        else:
+            if state.ended_at is None:
+                state.record = False
+            self._lose(state.session.store)
         self.hurry()
         return True
+
+    def _lose(self, store: str | None) -> None:
+        with self._lock:
+            self._lost[store] = self._lost.get(store, 0) + 1
+        self.has_lost = True
 
     def _has_work(self) -> bool:
         return bool(self._tasks or self._sessions or self._outboxes)
@@ -292,9 +309,14 @@ class Recorder:
         while self._sessions:
             session = self._sessions.popleft()
             self._outboxes.of(session.store, Outbox).add_session(session)
-        while self._tasks:
-            task = self._tasks.popleft()
+        for task in list(self._tasks):
+            # First, so that whatever is said of it from here on is noted anew.
+            del self._tasks[task]
             self._outboxes.of(task.session.store, Outbox).add_task(task)
+        for store in list(self._lost):
+            with self._lock:
+                number = self._lost.pop(store)
+            self._outboxes.of(store, Outbox).lose(number)
 
 
 _said: set[str] = set()
@@ -309,6 +331,7 @@ recorder = Recorder()
 def flush(timeout: float = EXIT_PATIENCE) -> bool:
     """Wait at most `timeout` seconds until everything said so far is on disk; True if it is.
 
-    A store that cannot be written makes it False and raises nothing.
+    A store that cannot be written makes it False and raises nothing; so does, from then on, a job that began more
+    within a moment than can be kept.
     """
-    return recorder.flush(timeout)
+    return recorder.flush(timeout) and not recorder.has_lost

@@ -49,7 +49,7 @@ class Session:
 
     def __init__(self, state: SessionState) -> None:
         self._state = state
-        self._entered: object = None
+        self._entered: list[object] = []
 
     @classmethod
     def create(
@@ -130,22 +130,26 @@ class Session:
     # As a block
 
     def __enter__(self) -> Self:
-        self._entered = context.session.set(self._state)
-        ambient.opened(self._state)
-        self._watch()
+        self._entered.append(context.session.set(self._state))
+        if len(self._entered) == 1:
+            ambient.opened(self._state)
+            self._watch()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
-            context.session.reset(self._entered)  # type: ignore[arg-type]  # the token that set() gave
+            context.session.reset(self._entered.pop())  # type: ignore[arg-type]  # the token that set() gave
         except ValueError:  # left in another context than it was entered, as async generators may be
             context.session.set(None)
+        if self._entered:
+            return  # the outermost block of several ends it
         if error is None:
             self._state.end("complete")
         else:
             self._state.fail(error)
         ambient.closed(self._state)
-        recorder.hurry()
+        if self._state.watched or config.setting("record"):
+            recorder.watch_session(self._state)
 
     def message(self, text: str) -> None:
         """Say what goes on in the session as a whole."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_CHILDREN: Final = 1000
 """Same-named tasks nested in one task that are stored; further ones are counted, not stored."""
+MOST_NAMES: Final = 10_000
+"""Names of tasks nested in one task that are counted; of further names all are stored."""
 
 _numbers = count(1)
 
@@ -139,6 +141,10 @@ class TaskState(Record):
 
     reported: object = None
     """What `on_progress` was last told."""
+    reported_clock = 0.0
+    """And when, in seconds of `time.monotonic()`."""
+    message_kept = ""
+    """The message that was last kept as an event."""
     display: Any = None
     """What draws this task, as `displays` left it."""
     curve: Any = None
@@ -229,6 +235,13 @@ class TaskState(Record):
         self.started_clock = time.monotonic()
         self.status = "running"
         self.happened("started", always=True)
+
+    def nest(self, name: str) -> bool:
+        """A task of that name is nested in it; whether there are not yet too many to store it."""
+        children = self.children
+        if name in children or len(children) < MOST_NAMES:
+            children[name] = children.get(name, 0) + 1
+        return children.get(name, 0) <= MOST_CHILDREN
 
     def end(self, status: str, message: str = "") -> bool:
         """End it; a terminal status never changes back, so a second end changes nothing and says False."""

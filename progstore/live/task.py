@@ -11,7 +11,7 @@ from progstore.live.exits import remember_left
 from progstore.live.generic import Item, Of
 from progstore.live.reasons import STOP_REQUESTED, interruption, is_stopped, why_left
 from progstore.live.recorder import recorder
-from progstore.live.state import MOST_CHILDREN, SessionState, TaskState
+from progstore.live.state import SessionState, TaskState
 from progstore.live.stopping import STOPPABLE
 
 TYPE_CHECKING = False
@@ -57,10 +57,8 @@ class Task(Of[Item]):
     def begin(self) -> None:
         """Let the recorder and the display know; `track()` has done so already."""
         state = self._state
-        if state.parent is not None:
-            nested = state.parent.children[state.name] = state.parent.children.get(state.name, 0) + 1
-            if nested > MOST_CHILDREN:
-                state.record = False
+        if state.parent is not None and not state.parent.nest(state.name):
+            state.record = False
         state.begin()
         recorder.begin(state)
         displays.begin(state, self._bar)
@@ -92,13 +90,14 @@ class Task(Of[Item]):
 
     def fail_item(self, message: str = "") -> None:
         """One item failed: it counts in `failed`, in `done` unless the loop counts it anyway, and is kept as an
-        event.
+        event. Raises TypeError for a message that is no text.
         """
+        said = clean.text(message, "message")
         state = self._state
         state.failed += 1
         if state.counter is None:
             state.advanced += 1
-        state.happened("failed item", clean.text(message, "message"))
+        state.happened("failed item", said)
 
     def report(self, percent: float, message: str | None = None) -> None:
         """Say a percent directly; it is kept within 0 and 100. Raises TypeError, BadValue."""

@@ -44,13 +44,13 @@ def track(
     """Track a loop over `iterable`, or, without one, work that says by hand how far it is.
 
     `total` counts in `unit`; without it the iterable's length is taken where it has one. `meta` are JSON values kept
-    with the task. `key` names it within its session: a new start under the same key is a new attempt. `parent` is
-    the task it is nested in, by default the innermost live one here. `session` is a Session or a name, `store` a
-    path or URL, `bar` False, True, "auto" or a display's name, `interval` the seconds between two writes. With
-    `record=False` it is counted and drawn, but not written. `on_progress` is called with a TaskView in a thread of its
-    own: at the start, at each report, at most once per interval while it counts, and at the end. A `stoppable` loop
-    ends, as cancelled, when its session is asked to stop: from the board, by `progstore job stop`, or by
-    `Store.request_stop`; what comes after the loop can look at `task.stop_requested`.
+    with the task. `key` names it within its session: a new start under the same key is a new attempt. `parent` is the
+    task it is nested in, by default the innermost live one here, where that is of the same session. `session` is a
+    Session or a name, `store` a path or URL, `bar` False, True, "auto" or a display's name, `interval` the seconds
+    between two writes. With `record=False` it is counted and drawn, but not written. `on_progress` is called with a
+    TaskView in a thread of its own: at the start, at each report, at most once per interval while it counts, and at the
+    end. A `stoppable` loop ends, as cancelled, when its session is asked to stop: from the board, by `progstore job
+    stop`, or by `Store.request_stop`; what comes after the loop can look at `task.stop_requested`.
 
     Raises TypeError and BadValue for arguments that cannot be; a store that cannot be used raises nothing here.
     """
@@ -62,8 +62,11 @@ def track(
         name = _caller_name(sys._getframe(1))  # noqa: SLF001  # the documented way to a caller
     recorded = config.setting("record", record)
     within = context.innermost() if parent is None else parent.state
+    chosen = ambient.session_for(session if parent is None else parent.state.session, store, record=recorded)
+    if within is not None and within.session.uid != chosen.uid:
+        within = None
     state = TaskState(
-        ambient.session_for(session if parent is None else parent.state.session, store, record=recorded),
+        chosen,
         clean.text(name, "name", clean.NAME_LIMIT),
         record=recorded,
         interval=config.setting("interval", interval),

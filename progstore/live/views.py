@@ -20,7 +20,8 @@ def view_of(task: TaskState) -> TaskView:
     if simulated and percent is not None:
         message = drawn_message(message, percent, late=_drawn(task)[1] and task.ended_at is None)
     rate = task.done / task.elapsed if task.elapsed > 0 and task.done > 0 else None
-    left = None if task.total is None else max(0.0, task.total - task.done)
+    total = task.total  # once, for the job may change it meanwhile
+    left = None if total is None else max(0.0, total - task.done)
     return TaskView(
         id=0,
         key=task.key,
@@ -31,7 +32,7 @@ def view_of(task: TaskState) -> TaskView:
         status=status,
         verdict=Verdict(life=Life.ALIVE, reason="it is this process") if status is Status.RUNNING else None,
         done=task.done,
-        total=task.total,
+        total=total,
         failed=task.failed,
         active=task.active,
         cancelled=task.cancelled,
@@ -64,8 +65,8 @@ def percent_of(task: TaskState) -> tuple[float | None, bool]:
         return _drawn(task)[0], True
     if task.percent is not None:
         return task.percent, False
-    if task.total:
-        return min(100.0, max(0.0, 100.0 * task.done / task.total)), False
+    if total := task.total:  # once, for the job may change it meanwhile
+        return min(100.0, max(0.0, 100.0 * task.done / total)), False
     return (0.0, False) if task.status == "pending" else (None, False)
 
 

@@ -47,6 +47,7 @@ class StoreWriter:
         self._engine: Engine | None = None
         self._connection: Connection | None = None
         self._last_sync = 0.0
+        self._is_synced = True
         self._settled = False
         self._ids = writes.Ids()
         self._unsure: _Unsure | None = None
@@ -56,6 +57,11 @@ class StoreWriter:
     def is_open(self) -> bool:
         """Whether there is a connection."""
         return self._connection is not None
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether all that was written survives a power cut."""
+        return self._is_synced
 
     @property
     def name(self) -> str:
@@ -108,6 +114,10 @@ class StoreWriter:
                 settle(connection, watch)
             self._settled = True
 
+    def owes_sync(self, *, at_once: bool) -> bool:
+        """Whether something of what was written is yet to be made to survive a power cut: for long, or `at_once`."""
+        return not self._is_synced and (at_once or time.monotonic() - self._last_sync >= SYNC_EVERY)
+
     def arrived(self) -> Applied | None:
         """What came of the last batch, where `commit` raised and it turned out when the store was opened again that it
         is there all the same. Told once.
@@ -125,7 +135,7 @@ class StoreWriter:
         hold.check()
         now = time.monotonic()
         durable = durable or now - self._last_sync >= SYNC_EVERY
-        self._unsure = None
+        self._unsure, self._is_synced = None, False
         try:
             applied = self._write(process, build, durable=durable, singly=False)
         except ROW_FAULTS as error:
@@ -133,7 +143,7 @@ class StoreWriter:
                 raise
             applied = self._write(process, build, durable=durable, singly=True)
         if durable:
-            self._last_sync = now
+            self._last_sync, self._is_synced = now, True
         hold.check()
         self._unsure = None
         return applied

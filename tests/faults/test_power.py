@@ -60,6 +60,14 @@ JOB = """
             while time.monotonic() < until:
                 step()
                 time.sleep(0.01)
+        elif name == "late":
+            assert progstore.flush(30)
+            step()
+            with progstore.open_store() as store:
+                while not next(iter(store.tasks())).done:
+                    time.sleep(0.01)
+            if progstore.flush(30):
+                say("promised", done=done[0], ended=0)
         else:
             for number in range(int(amount)):
                 for _ in range(10):
@@ -273,6 +281,19 @@ def test_a_power_cut_at_any_moment_takes_nothing_that_was_acknowledged(
     assert progstore.flush(PATIENCE)
     seen = f"of what was not acknowledged yet, at most {unsaid:.0f} steps were gone"
     figures(Figures("power cuts", f"{number} cuts", kept, 0, seen))
+
+
+def test_what_was_written_before_a_flush_is_made_safe_by_it(noted: Callable[..., list[Record]], tmp_path: Path) -> None:
+    """A tick has written it before, and did not sync; then the power is cut, and takes all that was not synced."""
+    disk = Disk()
+    for record in noted(0, "late"):
+        disk.play(record)
+        if disk.promised:
+            break
+    assert disk.promised
+    for file in disk.files.values():
+        file.since.clear()
+    assert found_in(disk.after_a_cut(tmp_path / "after", random.Random())) == {"late": (1.0, 0)}
 
 
 def test_a_power_cut_takes_at_most_five_seconds_of_ticks(

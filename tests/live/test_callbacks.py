@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import count
@@ -56,6 +57,18 @@ def test_counts_and_messages_are_told_once_per_interval(until: Until) -> None:
         task.fail_item("row 7")
         until(lambda: heard[-1].failed == 1)
     until(lambda: heard[-1].status is Status.COMPLETE)
+
+
+def test_what_others_begin_and_end_makes_no_more_calls(until: Until) -> None:
+    """Each of them is written at once, and each flush is a look at all tasks; the end is told with all of it."""
+    heard: list[progstore.TaskView] = []
+    with progstore.track(name="A", interval=3600, on_progress=heard.append) as task:
+        for _ in range(3):
+            task.update()
+            list(progstore.track([1], "short"))
+            assert progstore.flush(30)
+    until(lambda: heard and heard[-1].status is Status.COMPLETE)
+    assert [view.done for view in heard] == [0, 3]
 
 
 def test_a_session_hears_of_all_its_tasks_and_a_task_may_be_heard_beside_it(until: Until) -> None:
@@ -162,13 +175,16 @@ def test_of_too_many_reports_the_oldest_are_dropped_and_the_ends_last(
     assert len([record for record in caplog.records if "slower than the job" in record.message]) == 1
 
 
-def test_a_callback_that_exits_its_thread_is_called_on(until: Until, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [SystemExit(3), CancelledError(), KeyboardInterrupt()])
+def test_a_callback_that_exits_its_thread_is_called_on(
+    error: BaseException, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
     """It is as if it had raised anything else."""
     heard: list[progstore.TaskView] = []
 
     def leave(view: progstore.TaskView) -> None:
         heard.append(view)
-        sys.exit(3)
+        raise error
 
     progstore.track(name="A", on_progress=leave).complete()
     until(lambda: len(heard) == 2)
@@ -285,6 +301,27 @@ def test_where_no_thread_can_be_started_the_end_of_the_process_delivers(monkeypa
     assert not heard
     callbacks.deliver_all(10)
     assert [view.percent for view in heard] == [None, 5, 100]
+
+
+def test_ctrl_c_within_a_callback_that_is_called_at_the_end_ends_the_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There it runs in the thread that ends the process, which is the one that is meant."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    keys = [KeyboardInterrupt()]
+
+    def interrupted(_: progstore.TaskView) -> None:
+        if keys:
+            raise keys.pop()
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", start)
+        progstore.track(name="A", on_progress=interrupted).complete()
+    with pytest.raises(KeyboardInterrupt):
+        callbacks.deliver_all(10)
 
 
 def test_a_callback_that_hangs_does_not_hang_the_end_of_the_process(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
 import progstore
+from progstore.live import state
+from progstore.live.recorder import recorder
+from progstore.live.views import view_of
 
 Rows = Callable[[str], list[dict[str, Any]]]
 
@@ -119,6 +124,29 @@ def test_work_by_hand_says_how_far_it_is(task_row: TaskRow, rows: Rows) -> None:
     assert {"kind": "failed item", "message": "row 7: bad date"} in rows("SELECT kind, message FROM events")
 
 
+def test_each_message_is_an_event_also_the_first_and_one_before_a_reconnect(rows: Rows) -> None:
+    """The recorder gives its connections back before a fork, and gets new ones after it."""
+    with progstore.track(name="Talks") as task:
+        task.message("first")
+        assert progstore.flush(30)
+        assert recorder.stop(30)
+        task.message("second")
+        recorder.resume()
+        assert progstore.flush(30)
+        task.message("second")
+        assert progstore.flush(30)
+    found = [(row["kind"], row["message"]) for row in rows("SELECT kind, message FROM events ORDER BY id")]
+    assert found == [("started", ""), ("message", "first"), ("message", "second"), ("complete", "")]
+
+
+def test_a_failed_item_that_cannot_be_said_is_not_counted() -> None:
+    """The job has its error, and may say it anew."""
+    task = progstore.track(name="Check", record=False)
+    with pytest.raises(TypeError, match="message"):
+        task.fail_item(7)  # type: ignore[arg-type]
+    assert (task.failed, task.done) == (0, 0)
+
+
 def test_a_failed_item_of_a_loop_is_counted_once(task_row: TaskRow) -> None:
     """The loop counts the item as done itself; a task with failed items ends complete."""
     loop = progstore.track(range(10), "Check")
@@ -195,6 +223,66 @@ def test_past_a_thousand_same_named_children_further_ones_are_counted_not_stored
     assert rows("SELECT count(*) AS n FROM tasks WHERE name = 'inner'") == [{"n": 1000}]
     (value,) = rows("SELECT value FROM metadata WHERE key = 'unstored children'")
     assert json.loads(value["value"]) == {"inner": 5}
+
+
+def test_names_of_nested_tasks_are_counted_up_to_a_bound(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service nests a task of another name for each request; all of them are stored, and its memory does not grow."""
+    monkeypatch.setattr(state, "MOST_NAMES", 3)
+    with progstore.track(name="serve") as outer:
+        for number in range(5):
+            list(progstore.track("a", f"request {number}"))
+            list(progstore.track("a", "request 0"))
+    assert outer.state.children == {"request 0": 6, "request 1": 1, "request 2": 1}
+    assert rows("SELECT count(*) AS n FROM tasks WHERE parent_id IS NOT NULL") == [{"n": 10}]
+
+
+def test_a_task_for_another_session_is_nested_in_none_of_this_one(store_path: Path) -> None:
+    """So the other session has a task to show."""
+    with progstore.track(name="outer"), progstore.track(name="inner", total=10, session="other") as inner:
+        inner.update(5)
+        assert progstore.flush(30)
+        with progstore.open_store(str(store_path)) as store:
+            assert [session.overall_percent for session in store.sessions() if session.name == "other"] == [50]
+
+
+def test_a_session_may_be_entered_again_while_it_is_open(rows: Rows) -> None:
+    """The outermost block ends it."""
+    session = progstore.session("S")
+    with session:
+        with session:
+            list(progstore.track("a", "inner"))
+        list(progstore.track("a", "outer"))
+        assert rows("SELECT end_status FROM sessions") == [{"end_status": None}]
+    assert rows("SELECT name, end_status FROM sessions") == [{"name": "S", "end_status": "complete"}]
+    assert rows("SELECT count(DISTINCT session_id) AS n FROM tasks") == [{"n": 1}]
+
+
+def test_a_session_of_which_nothing_is_recorded_needs_no_recorder(run_program: Callable[..., str]) -> None:
+    """It costs no thread, and no import of what writes."""
+    run_program(
+        """
+        import threading, progstore
+        with progstore.session("S"):
+            pass
+        assert threading.enumerate() == [threading.main_thread()]
+        """,
+        PROGSTORE_RECORD="0",
+    )
+
+
+def test_a_total_may_be_withdrawn_while_it_is_looked_at() -> None:
+    """A profiler stands for the job's thread, which comes in between."""
+    task = progstore.track(name="A", total=10, record=False)
+    task.update(5)
+
+    def withdraws(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name == "done":
+            sys.setprofile(None)
+            task.total = None
+
+    sys.setprofile(withdraws)
+    view = view_of(task.state)
+    assert (view.percent, view.done) == (50, 5)
 
 
 def test_iterating_again_is_a_new_attempt(rows: Rows) -> None:

@@ -315,3 +315,50 @@ def test_a_recorder_that_begins_to_read_while_its_job_forks_disturbs_nobody(run_
         """
     )
     assert said == "0 []\n"
+
+
+@pytest.mark.parametrize(("loaded", "imported"), [("logging", "sqlalchemy"), ("os", "logging")])
+def test_a_fork_while_a_thread_imports_progstore_waits_for_that_and_for_nothing_else(
+    loaded: str, imported: str, program: Program
+) -> None:
+    """What is imported asks for the lock of `logging`, which a fork holds, too, and whose hooks may be new by then."""
+    process = program(
+        """
+        import importlib, os, sys, threading, progstore
+
+        class Watch:
+            def find_spec(self, name, path=None, target=None):
+                if name == sys.argv[2]:
+                    is_importing.set()
+
+        is_importing = threading.Event()
+        importlib.import_module(sys.argv[1])
+        sys.meta_path.insert(0, Watch())
+        thread = threading.Thread(target=lambda: progstore.Store)
+        thread.start()
+        is_importing.wait()
+        child = os.fork()
+        if not child:
+            progstore.Session
+            os._exit(0)
+        thread.join()
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """,
+        loaded,
+        imported,
+    )
+    assert process.communicate(timeout=30) == ("0\n", "")
+
+
+def test_what_brings_logging_is_known_before_it_is_imported(run_program: RunProgram) -> None:
+    """So that forks can be told to wait for it in time."""
+    run_program(
+        """
+        import importlib, sys, progstore
+        from progstore.loading import BRING_LOGGING
+
+        for home in {*progstore._HOMES.values(), *progstore._MODULES.values()} - BRING_LOGGING:
+            importlib.import_module(f"progstore.{home}")
+            assert "logging" not in sys.modules, home
+        """
+    )

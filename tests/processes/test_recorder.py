@@ -9,7 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import progstore
+from progstore.live import outbox
+from progstore.live import recorder as notes
 from progstore.live.outbox import Outbox
 from progstore.live.recorder import recorder
 from progstore.live.state import SessionState, TaskState
@@ -81,6 +85,37 @@ def test_a_callback_is_told_though_the_store_cannot_be_written(until: Until) -> 
     for _ in progstore.track(range(3), store="/proc/no/progstore.db", on_progress=heard.append, interval=0.05):
         pass
     until(lambda: heard and heard[-1].status is progstore.Status.COMPLETE)
+
+
+def test_the_end_of_a_task_is_written_however_many_others_go_on(monkeypatch: pytest.MonkeyPatch, ask: Ask) -> None:
+    """Only of ended ones there are too many, and only while the store is not to be had."""
+    monkeypatch.setattr(outbox, "MOST_WAITING", 2)
+    tasks = [progstore.track(name=str(number)) for number in range(5)]
+    assert progstore.flush(30)
+    for task in tasks:
+        task.complete()
+    assert progstore.flush(30)
+    assert ask("SELECT status, count(*) FROM tasks GROUP BY 1") == [("complete", 5)]
+
+
+def test_what_begins_faster_than_it_can_be_noted_is_counted_and_no_flush_promises_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ask: Ask
+) -> None:
+    """The recorder may still be busy to import what it needs; a task takes one place, though it begins and ends."""
+    monkeypatch.setattr(notes, "MOST_NOTES", 10)
+    monkeypatch.setattr(outbox, "MOST_WAITING", 5)
+    monkeypatch.setattr(recorder, "has_lost", False)  # also afterwards
+    assert recorder.stop(30)
+    for number in range(10):
+        list(progstore.track([1], str(number)))
+    assert not recorder.has_lost
+    for number in range(3):
+        list(progstore.track([1], f"too many {number}"))
+    recorder.resume()
+    assert not progstore.flush(30)
+    assert ask("SELECT count(*), count(*) FILTER (WHERE done = 1 AND status = 'complete') FROM tasks") == [(10, 10)]
+    assert ask("SELECT dropped_events FROM processes") == [3]
+    assert "3 tasks were begun faster than progstore can note them" in caplog.text
 
 
 def test_a_store_that_fails_for_days_is_still_tried_again() -> None:
