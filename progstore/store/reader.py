@@ -44,6 +44,9 @@ class Reader:
         self._open = _Open()
         # Whoever forgets to close it does not leave connections behind.
         self._at_end = weakref.finalize(self, self._open.close)
+        # Not when the program ends: a thread may be in the middle of a look, and Python's sqlite3 may crash where a
+        # connection is closed under it.
+        self._at_end.atexit = False
         self._identity: Hashable = None
         self._looked: tuple[Hashable, Hashable] | None = None
         self._version = 0

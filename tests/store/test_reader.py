@@ -306,6 +306,39 @@ def test_a_forgotten_store_leaves_no_connection_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.sqlite
+def test_the_end_of_a_program_closes_nothing_that_a_thread_may_be_using(
+    tmp_path: Path, run_program: Callable[..., str]
+) -> None:
+    """Python's sqlite3 may crash where a connection is closed amid a question; the kernel closes them all."""
+    made = Filled(tmp_path / "held.db")
+    made.session()
+    made.close()
+    source = """
+        import atexit, os, sys
+
+        def say():
+            files = "/proc/self/fd"
+            print(sys.argv[1] in [os.path.realpath(f"{files}/{each}") for each in os.listdir(files)])
+
+        atexit.register(say)  # first, and so called last, after whatever else is done at the end
+
+        import threading
+        import progstore
+
+        store, has_looked = progstore.open_store(sys.argv[1]), threading.Event()
+
+        def look():
+            store.data_version()
+            has_looked.set()
+            threading.Event().wait()
+
+        threading.Thread(target=look, daemon=True).start()
+        has_looked.wait()
+    """
+    assert run_program(source, str(tmp_path / "held.db")) == "True\n"
+
+
+@pytest.mark.sqlite
 @pytest.mark.filterwarnings("ignore:.*use of fork")
 def test_a_fork_does_not_wait_for_a_look_that_does_not_end(
     filled: Filled, store: Store, monkeypatch: pytest.MonkeyPatch
