@@ -11,7 +11,7 @@ from tests.faults.conftest import Recorded, StartJob, Until, goes_on, reading, t
 
 LARGE, LARGE_SOAK = 8, 256
 """Megabytes of log that are warned of; the short form warns sooner than users are."""
-CUT_BACK = 2**20
+CUT_BACK = 2**22
 """Bytes that a log has at most when it was moved into the database."""
 
 

@@ -11,13 +11,13 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Final
 
-from progstore.store.sqlite.engines import WRITER_BUSY_MS
+from progstore.store.sqlite.engines import LOG_AT_REST, WRITER_BUSY_MS
 from progstore.store.sqlite.lockfile import CHECKPOINT, LockFile
 
 if TYPE_CHECKING:
     from progstore.store.sqlite.location import SqliteLocation
 
-PASSIVE_AT: Final = 4 * 2**20
+PASSIVE_AT: Final = LOG_AT_REST + 1
 """Bytes of write-ahead log from which it is moved while others go on."""
 TRUNCATE_AT: Final = 64 * 2**20
 """Bytes from which the log is also cut back once it is moved, for which writers wait a moment."""

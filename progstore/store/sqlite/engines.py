@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 WRITER_BUSY_MS = 250
 READER_BUSY_MS = 2000
 READER_POOL = 4
+LOG_AT_REST = 4 * 2**20 - 1
+"""Bytes of its file that a write-ahead log keeps when it begins anew. Whoever commits first then would need some 10 ms
+to give them back, and all others would wait for that.
+"""
 as_text = partial(str, encoding="utf-8", errors="replace")
 """Text as SQLite hands it out, which another program may have written in another encoding."""
 
@@ -34,8 +38,9 @@ def writer_engine(path: str, *, busy_ms: int = WRITER_BUSY_MS) -> Engine:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=busy_ms / 1000)
         connection.text_factory = as_text
         try:
-            for pragma in ("synchronous=NORMAL", "wal_autocheckpoint=0", "journal_size_limit=0", "foreign_keys=ON"):
+            for pragma in ("synchronous=NORMAL", "wal_autocheckpoint=0", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}")
+            connection.execute(f"PRAGMA journal_size_limit={LOG_AT_REST}")
         except BaseException:
             connection.close()
             raise
