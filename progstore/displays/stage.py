@@ -79,7 +79,8 @@ class Stage:
     def finish(self, subject: Shown) -> None:
         """Draw how it ended. Log lines are left to the thread."""
         showing = subject.display
-        if showing.name == LINES and self._thread is not None:
+        # The thread may have given it up in this moment.
+        if showing is None or (showing.name == LINES and self._thread is not None):
             return
         with self._lock:
             self._close(showing)
