@@ -46,7 +46,8 @@ INGEST = """
 """
 PROGRAM = str(Path(sys.executable).with_name("progstore"))
 EXPECTED = re.compile(
-    r"responded with a status of (400|401|404|503)|net::ERR_(CONNECTION|EMPTY|INCOMPLETE)|htmx:error: Failed to fetch"
+    r"responded with a status of (400|401|404|503)|net::ERR_(CONNECTION|EMPTY|INCOMPLETE|CONTENT_LENGTH)"
+    r"|htmx:error: Failed to fetch"
 )
 """What chromium and htmx write to the console of a page whose server answers so, or is gone."""
 

@@ -50,6 +50,27 @@ def display_package(tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_task_whose_bar_is_closed_in_the_moment_of_its_end_ends_as_ever(run_program: RunProgram) -> None:
+    """A profiler stands for the thread that draws, which comes in between."""
+    printed = run_program("""
+        import sys
+        import progstore
+        from progstore.displays.stage import Stage
+
+        task = progstore.track(name="Job", bar="log", record=False)
+
+        def close(frame, event, argument):
+            if event == "call" and frame.f_code is Stage.finish.__code__:
+                sys.setprofile(None)
+                task.state.display = None
+
+        sys.setprofile(close)
+        task.complete()
+        print(task.state.status, sys.getprofile())
+    """)
+    assert printed == "complete None\n"
+
+
 def test_importing_the_displays_loads_nothing_heavy(run_program: RunProgram) -> None:
     """Whoever tracks a loop pays for what draws only where something is drawn."""
     heavy = "tqdm logging threading typing enum dataclasses importlib.metadata"

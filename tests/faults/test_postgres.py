@@ -37,6 +37,17 @@ def administer(url: str, *statements: str) -> None:
             connection.execute(statement.encode())
 
 
+@contextlib.contextmanager
+def role(server: str, database: str, name: str, options: str) -> Iterator[None]:
+    """A role of the server that may log in, for the block."""
+    administer(server, f"DROP ROLE IF EXISTS {name}", f"CREATE ROLE {name} LOGIN {options}")
+    try:
+        yield
+    finally:
+        administer(database, f"DROP OWNED BY {name} CASCADE")
+        administer(server, f"DROP ROLE {name}")
+
+
 def written(url: str) -> tuple[str, float]:
     """How the job's loop stands."""
     with progstore.open_store(url) as store:
@@ -91,10 +102,7 @@ def test_what_a_role_may_not_do_is_said_with_the_way_out(
     empty_database: str, postgres_server: str, start_job: StartJob, until: Until
 ) -> None:
     """No right to create in the schema, as is the default for new roles; once it is granted, recording begins."""
-    administer(
-        postgres_server, "DROP ROLE IF EXISTS progstore_job", "CREATE ROLE progstore_job LOGIN PASSWORD 'secret'"
-    )
-    try:
+    with role(postgres_server, empty_database, "progstore_job", "PASSWORD 'secret'"):
         url = empty_database.replace("postgres@", "progstore_job:secret@")
         job = start_job(PROGSTORE_URL=url)
         warning = said_since(job, 0, until)
@@ -104,19 +112,13 @@ def test_what_a_role_may_not_do_is_said_with_the_way_out(
         until(lambda: job("flush", 5))
         assert job.end() == (0, "")
         assert written(url)[0] == "cancelled"
-    finally:
-        administer(empty_database, "DROP OWNED BY progstore_job CASCADE")
-        administer(postgres_server, "DROP ROLE progstore_job")
 
 
 def test_a_job_for_which_there_is_no_connection_waits_for_one(
     empty_database: str, postgres_server: str, start_job: StartJob, until: Until
 ) -> None:
     """Its role may have none more; the one warning says so, and what was counted meanwhile is written then."""
-    administer(
-        postgres_server, "DROP ROLE IF EXISTS progstore_many", "CREATE ROLE progstore_many LOGIN CONNECTION LIMIT 0"
-    )
-    try:
+    with role(postgres_server, empty_database, "progstore_many", "CONNECTION LIMIT 0"):
         administer(empty_database, "GRANT ALL ON SCHEMA public TO progstore_many")
         job = start_job(PROGSTORE_URL=empty_database.replace("postgres@", "progstore_many@"))
         warning = said_since(job, 0, until)
@@ -127,9 +129,6 @@ def test_a_job_for_which_there_is_no_connection_waits_for_one(
         until(lambda: job("flush", 5))
         assert written(empty_database) == ("running", 10)
         assert job.end() == (0, "")
-    finally:
-        administer(empty_database, "DROP OWNED BY progstore_many CASCADE")
-        administer(postgres_server, "DROP ROLE progstore_many")
 
 
 def test_a_server_that_is_not_there_holds_no_job_up(start_job: StartJob, until: Until) -> None:

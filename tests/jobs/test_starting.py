@@ -44,6 +44,20 @@ WAITS = """
 """
 
 
+@pytest.fixture
+def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Lets jobs be started by a shell script in Python's place."""
+
+    def replace(script: str) -> Path:
+        path = tmp_path / "python"
+        path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        path.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(path))
+        return path
+
+    return replace
+
+
 def run_of(run: progstore.JobRun) -> progstore.SessionView:
     """The session of a run, as the store has it."""
     with progstore.open_store() as store:
@@ -129,19 +143,16 @@ def test_a_job_whose_module_is_gone_ends_as_an_error(declare: Declare, tmp_path:
 
 
 def test_a_process_that_dies_before_it_can_tell_ends_its_run(
-    declare: Declare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    declare: Declare, python: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its exit code and its last line; and where none could be started at all, with that."""
     job = declare(WAITS)["leave"]
-    python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho cannot find my library >&2\nexit 127\n", encoding="utf-8")
-    python.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(python))
+    dying = python("echo cannot find my library >&2\nexit 127")
     run = job.start()
     assert run.wait(30)
     (task,) = run_of(run).tasks
     assert (task.status, task.error) == ("error", "exit code 127: cannot find my library")
-    python.unlink()
+    dying.unlink()
     for where in (str(tmp_path), str(tmp_path / "no place for what it prints")):
         monkeypatch.setattr(tempfile, "tempdir", where)
         with pytest.raises(FileNotFoundError):
@@ -152,14 +163,11 @@ def test_a_process_that_dies_before_it_can_tell_ends_its_run(
 
 
 def test_a_job_that_pushes_has_the_token_for_that_and_no_other(
-    declare: Declare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    declare: Declare, python: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the store is a server's address, the server lets in only who has it."""
     job = declare(WAITS)["leave"]
-    python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho $PROGSTORE_TOKEN, $PROGSTORE_PUSH_TOKEN >&2\n", encoding="utf-8")
-    python.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(python))
+    python("echo $PROGSTORE_TOKEN, $PROGSTORE_PUSH_TOKEN >&2")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("PROGSTORE_TOKEN", "to be let in")
     monkeypatch.setenv("PROGSTORE_PUSH_TOKEN", "of our own server")
